@@ -1,0 +1,1 @@
+"""How actors talk: messages, codec, topologies, the message log and the journal."""

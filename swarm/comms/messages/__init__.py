@@ -1,0 +1,1 @@
+"""One file per message protocol; the codec scans this folder."""

@@ -1,0 +1,1 @@
+"""One file per shape of the coordination graph."""

@@ -1,0 +1,1 @@
+"""GPU pools: devices, leases, the cost model."""

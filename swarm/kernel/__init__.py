@@ -1,0 +1,1 @@
+"""The deterministic heart: envelopes, virtual time, windows, streams, roles, engine."""

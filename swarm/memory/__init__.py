@@ -1,0 +1,1 @@
+"""Markdown notebooks and recall."""

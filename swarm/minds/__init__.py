@@ -1,0 +1,1 @@
+"""Plugs that answer typed questions."""

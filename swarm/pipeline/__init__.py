@@ -1,0 +1,1 @@
+"""The ship and the work done on it."""

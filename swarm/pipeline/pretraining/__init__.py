@@ -1,0 +1,1 @@
+"""Corpus, mixture, model, optimizer, and the training job."""

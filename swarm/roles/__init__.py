@@ -1,0 +1,1 @@
+"""One file per role of the lab."""

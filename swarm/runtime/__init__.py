@@ -1,0 +1,1 @@
+"""Hosts that run the kernel: in process and on Ray."""
