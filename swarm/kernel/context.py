@@ -1,19 +1,24 @@
-"""The context that the engine hands to roles: one per engine, pointed at one actor at a time."""
+"""The context that the engine hands to a role: everything the engine holds for one actor.
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+There is one per actor, and a million of them must fit: what an actor may never need (its links,
+its streams, its neighbours' names) is made on first use. ``tell`` is the hottest path of swarm.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from swarm.errors import InvariantError, NotNeighbourError
-from swarm.kernel.envelope import ACT, ARRIVE, PHASES, RECORD, Envelope
-from swarm.kernel.message import COUNTER_BITS, ActorId, Message, MessageId
+from swarm.kernel.envelope import ACT, ARRIVE, PHASES, RECORD, Buckets, bucket_key
+from swarm.kernel.message import COUNTER_BITS, NO_MESSAGE, ActorId, Message, MessageId
 from swarm.kernel.ports import Network
+from swarm.kernel.record import Noted, Stopped
 from swarm.kernel.rng import Stream
 from swarm.kernel.role import Role
 from swarm.kernel.roster import Roster
 from swarm.units import Ticks
 
-# Any role: the engine delivers what the codec decoded and the scenario connected.
-AnyRole = Role[Message]  # type: ignore[type-var, unused-ignore]
+AnyRole: TypeAlias = Role[Any]
+"""Any: the engine delivers whatever the codec decoded; a role's ``match`` refuses the rest."""
 
 
 class Order(NamedTuple):
@@ -27,46 +32,18 @@ class Order(NamedTuple):
     message: Message
 
 
-class Slot:
-    """What an engine holds for one actor: its role, its counter, and what it made on first use."""
+class Hub:
+    """What all contexts of one engine share.
 
-    __slots__ = ("counter", "links", "name", "peers", "rank", "role", "stopped", "streams")
-
-    def __init__(self, rank: int, name: ActorId, role: AnyRole) -> None:
-        self.rank = rank
-        self.name = name
-        self.role = role
-        self.counter = 0
-        self.stopped = False
-        self.links: dict[str, tuple[int, int]] | None = None
-        self.peers: tuple[ActorId, ...] | None = None
-        self.streams: dict[str, Stream] | None = None
-
-
-class EngineContext:
-    """A ``Context`` whose effects go straight into the engine's buckets and orders.
-
-    ``buckets`` maps a bucket key to its envelopes; ``open_bucket`` makes one and puts its key on
-    the agenda. ``remote`` collects (key, envelope) for ranks that another shard hosts.
+    Args:
+        roster: Everybody in the run.
+        network: Edges and latencies.
+        seed: The run's seed.
+        lookahead: No answer to an order comes sooner, in ticks.
+        route: Gives the buckets that lead to a rank: the engine's own, or another shard's outbox.
     """
 
-    __slots__ = (
-        "_base",
-        "_buckets",
-        "_lookahead",
-        "_network",
-        "_new_keys",
-        "_phase",
-        "_roster",
-        "_seed",
-        "_slot",
-        "_top",
-        "cause",
-        "handling",
-        "now",
-        "orders",
-        "remote",
-    )
+    __slots__ = ("lookahead", "network", "orders", "phase", "roster", "route", "seed")
 
     def __init__(
         self,
@@ -75,61 +52,68 @@ class EngineContext:
         network: Network,
         seed: int,
         lookahead: int,
-        hosted: range,
-        buckets: dict[int, list[Envelope]],
-        new_keys: list[int],
+        route: Callable[[int], Buckets],
     ) -> None:
-        self._roster = roster
-        self._network = network
-        self._seed = seed
-        self._lookahead = lookahead
-        self._base, self._top = hosted.start, hosted.stop
-        self._buckets = buckets
-        self._new_keys = new_keys
-        self._slot: Slot
-        self._phase = 0
-        self.now = Ticks(0)
-        self.cause = MessageId(-1)
-        self.handling = -1
+        self.roster = roster
+        self.network = network
+        self.seed = seed
+        self.lookahead = lookahead
+        self.route = route
         self.orders: list[Order] = []
-        self.remote: list[tuple[int, Envelope]] = []
+        self.phase = 0
 
-    @property
-    def me(self) -> ActorId:
-        """The id of the actor being served."""
-        return self._slot.name
 
-    @property
-    def neighbours(self) -> tuple[ActorId, ...]:
-        """Its peers on the coordination graph, by rank."""
-        slot = self._slot
-        if slot.peers is None:
-            name = self._roster.name
-            slot.peers = tuple(name(int(rank)) for rank in self._network.peers(slot.rank))
-        return slot.peers
+class ActorContext:
+    """A ``Context`` whose effects go straight into the engine's buckets and orders."""
+
+    __slots__ = (
+        "_hub",
+        "_links",
+        "_streams",
+        "cause",
+        "handling",
+        "me",
+        "neighbours",
+        "next_id",
+        "now",
+        "rank",
+        "receive",
+        "role",
+    )
+
+    neighbours: tuple[ActorId, ...]
+
+    def __init__(self, *, rank: int, role: AnyRole, hub: Hub) -> None:
+        self.rank = rank
+        self.me = hub.roster.name(rank)
+        self.role = role
+        self.receive = role.receive
+        self.next_id = rank << COUNTER_BITS
+        self.now = Ticks(0)
+        self.cause = NO_MESSAGE
+        self.handling: int = NO_MESSAGE
+        self._hub = hub
+        self._links: dict[str, tuple[int, int, Buckets]] = {}
+        self._streams: dict[str, Stream] | None = None
+
+    def __getattr__(self, name: str) -> tuple[ActorId, ...]:
+        """Makes ``neighbours`` on first use; afterwards it is an ordinary attribute."""
+        if name != "neighbours":
+            raise AttributeError(name)
+        hub = self._hub
+        self.neighbours = tuple(hub.roster.name(int(r)) for r in hub.network.peers(self.rank))
+        return self.neighbours
 
     def tell(self, to: ActorId, message: Message) -> None:
         """Send one message along an edge."""
-        slot = self._slot
-        links = slot.links
-        link = links.get(to) if links is not None else None
-        if link is None:
-            link = self._link(slot, to, message)
-        dst, latency = link
-        counter = slot.counter
-        slot.counter = counter + 1
+        try:
+            dst, offset, buckets = self._links[to]
+        except KeyError:
+            dst, offset, buckets = self._link(to, message)
+        made = self.next_id
+        self.next_id = made + 1
         now = self.now
-        key = (now + latency) * PHASES + ARRIVE
-        envelope = (dst, slot.rank << COUNTER_BITS | counter, now, self.handling, message)
-        if self._base <= dst < self._top:
-            bucket = self._buckets.get(key)
-            if bucket is None:
-                self._buckets[key] = [envelope]
-                self._new_keys.append(key)
-            else:
-                bucket.append(envelope)
-        else:
-            self.remote.append((key, envelope))
+        buckets[now * PHASES + offset].append((dst, made, now, self.handling, message))
 
     def tell_all(self, to: Iterable[ActorId], message: Message) -> None:
         """Send the same message to several actors, in the order given."""
@@ -138,23 +122,24 @@ class EngineContext:
 
     def after(self, delay: Ticks, message: Message) -> None:
         """Set a timer; it fires in the ``act`` phase."""
-        if delay < 1 and not (delay == 0 and self._phase < ACT):
+        if delay < 1 and not (delay == 0 and self._hub.phase < ACT):
             raise InvariantError(
-                rule=f"timer of {self._slot.name}",
+                rule=f"timer of {self.me}",
                 expected="at least one tick, or a later phase of this one",
-                came=f"{delay} in phase {self._phase}",
+                came=f"{delay} in phase {self._hub.phase}",
             )
-        self._put((self.now + delay) * PHASES + ACT, self._next_id(), message)
+        self._put(bucket_key(self.now + delay, ACT), message)
 
     def rng(self, name: str) -> Stream:
         """This actor's named stream."""
-        slot = self._slot
-        if slot.streams is None:
-            slot.streams = {}
-        stream = slot.streams.get(name)
-        if stream is None:
-            stream = slot.streams[name] = Stream(seed=self._seed, owner=slot.name, name=name)
-        return stream
+        if self._streams is None:
+            self._streams = {}
+        try:
+            return self._streams[name]
+        except KeyError:
+            stream = Stream(seed=self._hub.seed, owner=self.me, name=name)
+            self._streams[name] = stream
+            return stream
 
     def run(self, job: Message, *, takes: Ticks) -> MessageId:
         """Order real work."""
@@ -166,67 +151,42 @@ class EngineContext:
 
     def note(self, text: str) -> None:
         """Append a line to this actor's notebook."""
-        self._record(Noted(text=text))
+        self._put(bucket_key(self.now, RECORD), Noted(text=text))
 
     def stop(self) -> None:
         """End this actor after the current message."""
-        self._slot.stopped = True
-        self._record(Stopped())
+        self._put(bucket_key(self.now, RECORD), Stopped())
+        self.receive = _dead_letter
 
-    def point_at(self, now: int, phase: int) -> None:
-        """Sets the instant that the next deliveries belong to."""
-        self.now = Ticks(now)
-        self._phase = phase
-
-    def serve(self, slot: Slot, handling: int, cause: int) -> None:
-        """Sets the actor and the message being handled."""
-        self._slot = slot
-        self.handling = handling
-        self.cause = MessageId(cause)
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the actor has ended itself."""
+        return self.receive is _dead_letter
 
     def _order(self, sort: Literal["run", "ask"], message: Message, takes: Ticks) -> MessageId:
-        request = self._record(message)
-        due = self.now + max(int(takes), self._lookahead)
-        answer = self._next_id()
-        self.orders.append(Order(sort, due, self._slot.rank, answer, request, message))
+        request = self._put(bucket_key(self.now, RECORD), message)
+        due = self.now + max(int(takes), self._hub.lookahead)
+        answer = self.next_id
+        self.next_id = answer + 1
+        self._hub.orders.append(Order(sort, due, self.rank, answer, request, message))
         return MessageId(request)
 
-    def _record(self, message: Message) -> int:
-        made = self._next_id()
-        self._put(self.now * PHASES + RECORD, made, message)
+    def _put(self, key: int, message: Message) -> int:
+        made = self.next_id
+        self.next_id = made + 1
+        buckets = self._hub.route(self.rank)
+        buckets[key].append((self.rank, made, self.now, self.handling, message))
         return made
 
-    def _next_id(self) -> int:
-        slot = self._slot
-        counter = slot.counter
-        slot.counter = counter + 1
-        return slot.rank << COUNTER_BITS | counter
-
-    def _put(self, key: int, made: int, message: Message) -> None:
-        envelope = (self._slot.rank, made, int(self.now), self.handling, message)
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            self._buckets[key] = [envelope]
-            self._new_keys.append(key)
-        else:
-            bucket.append(envelope)
-
-    def _link(self, slot: Slot, to: ActorId, message: Message) -> tuple[int, int]:
-        rank = self._roster.rank(to)
-        latency = self._network.latency(slot.rank, rank)
+    def _link(self, to: ActorId, message: Message) -> tuple[int, int, Buckets]:
+        hub = self._hub
+        rank = hub.roster.rank(to)
+        latency = hub.network.latency(self.rank, rank)
         if not latency:
-            raise NotNeighbourError(sender=slot.name, recipient=to, message=message)
-        if slot.links is None:
-            slot.links = {}
-        link = slot.links[to] = (rank, latency)
+            raise NotNeighbourError(sender=self.me, recipient=to, message=message)
+        link = self._links[to] = (rank, latency * PHASES + ARRIVE, hub.route(rank))
         return link
 
 
-class Noted(Message, frozen=True, kw_only=True, tag="kernel.noted"):
-    """The actor appended a line to its notebook."""
-
-    text: str
-
-
-class Stopped(Message, frozen=True, kw_only=True, tag="kernel.stopped"):
-    """The actor ended itself; later messages to it are dead letters."""
+def _dead_letter(_message: Message, _ctx: ActorContext) -> None:
+    """Receives for an actor that has stopped: the log keeps the message, nobody acts on it."""

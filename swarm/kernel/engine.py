@@ -9,31 +9,35 @@ Deviation: windows are synchronous and start at the earliest event of all engine
 skipped; no null messages.
 """
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
+from typing import TypeAlias
 
-from swarm.errors import SwarmError
-from swarm.kernel.context import AnyRole, EngineContext, Order, Slot
-from swarm.kernel.envelope import ARRIVE, PHASES, RECORD, RELEASE, Envelope, bucket_key
-from swarm.kernel.message import COUNTER_BITS, NO_MESSAGE, Message
-from swarm.kernel.ports import Decode, Network, Sink
+from swarm.kernel.context import ActorContext, AnyRole, Hub, Order
+from swarm.kernel.envelope import ARRIVE, PHASES, RECORD, RELEASE, Buckets, Envelope, bucket_key
+from swarm.kernel.message import NO_MESSAGE, Message
+from swarm.kernel.ports import Network, Sink
 from swarm.kernel.roster import Roster
+
+Batch: TypeAlias = list[tuple[int, list[Envelope]]]
+"""Envelopes for another shard: (bucket key, envelopes), ascending by key."""
 
 _STORY = 8
 
 
 class Engine:
-    """Hosts the actors of a contiguous range of ranks.
+    """Hosts the actors of one shard: a contiguous range of ranks.
 
     Args:
         roster: Everybody in the run.
         network: Edges and latencies.
-        roles: A role per hosted rank, in order.
-        hosted: The ranks of this engine.
+        role_at: Builds the role of a rank; called once for each hosted rank.
+        shards: The ranks of every shard, ascending and without gaps.
+        shard: Which of them this engine hosts.
         seed: The run's seed.
         lookahead: The longest window, in ticks; no edge is shorter.
         sink: Takes every delivered bucket.
-        decode: Used for messages that arrive encoded.
         reorder: Applied to each bucket before it is sorted; the tests shuffle with it.
     """
 
@@ -42,73 +46,67 @@ class Engine:
         *,
         roster: Roster,
         network: Network,
-        roles: Iterable[AnyRole],
-        hosted: range,
+        role_at: Callable[[int], AnyRole],
+        shards: Sequence[range],
+        shard: int,
         seed: int,
         lookahead: int,
         sink: Sink,
-        decode: Decode,
         reorder: Callable[[list[Envelope]], None] | None = None,
     ) -> None:
-        self.hosted = hosted
+        self.hosted = shards[shard]
         self.delivered = 0
-        self.dead_letters = 0
-        self.acted = 0
         self._sink = sink
-        self._decode = decode
         self._reorder = reorder
-        self._buckets: dict[int, list[Envelope]] = {}
+        self._shard = shard
+        self._starts = [ranks.start for ranks in shards]
         self._agenda: list[int] = []
         self._new_keys: list[int] = []
-        self.slots = [
-            Slot(rank, roster.name(rank), role) for rank, role in zip(hosted, roles, strict=True)
-        ]
-        self._ctx = EngineContext(
-            roster=roster,
-            network=network,
-            seed=seed,
-            lookahead=lookahead,
-            hosted=hosted,
-            buckets=self._buckets,
-            new_keys=self._new_keys,
+        self._buckets = Buckets(self._new_keys.append)
+        self._routes = [Buckets(_ignore) for _ in shards]
+        self._routes[shard] = self._buckets
+        self._hub = Hub(
+            roster=roster, network=network, seed=seed, lookahead=lookahead, route=self._route
         )
+        self.contexts = [
+            ActorContext(rank=rank, role=role_at(rank), hub=self._hub) for rank in self.hosted
+        ]
 
     def start(self, message: Message, ranks: Iterable[int]) -> None:
         """Puts a first message, from each actor to itself, at the beginning of time."""
         for rank in ranks:
-            slot = self.slots[rank - self.hosted.start]
-            made = rank << COUNTER_BITS | slot.counter
-            slot.counter += 1
-            self._put(bucket_key(0, ARRIVE), (rank, made, 0, NO_MESSAGE, message))
+            ctx = self.contexts[rank - self.hosted.start]
+            made = ctx.next_id
+            ctx.next_id = made + 1
+            self._buckets[bucket_key(0, ARRIVE)].append((rank, made, 0, NO_MESSAGE, message))
 
-    def accept(self, batch: Iterable[tuple[int, Envelope]]) -> None:
-        """Takes (bucket key, envelope) pairs from other engines."""
-        for key, envelope in batch:
-            self._put(key, envelope)
+    def accept(self, batch: Batch) -> None:
+        """Takes what another engine sent here."""
+        for key, envelopes in batch:
+            self._buckets[key] += envelopes
 
-    def answer(self, order: Order, payload: bytes) -> None:
+    def answer(self, order: Order, message: Message) -> None:
         """Takes the answer to an order; it is due when the order said."""
         key = bucket_key(order.due, RELEASE)
-        sent = int(order.due)
-        self._put(key, (order.rank, order.answer, sent, order.request, payload))
+        self._buckets[key].append((order.rank, order.answer, order.due, order.request, message))
 
     def next_due(self) -> int | None:
         """Returns the instant of the earliest event held here, or None."""
         self._merge_keys()
         return self._agenda[0] // PHASES if self._agenda else None
 
-    def run_window(self, end: int) -> tuple[list[tuple[int, Envelope]], list[Order]]:
+    def run_window(self, end: int) -> tuple[dict[int, Batch], list[Order]]:
         """Delivers everything due before ``end``.
 
         Returns:
-            What is for other engines, and what was ordered, both in a canonical order.
+            A batch for each shard that gets something, and what was ordered.
 
         Raises:
-            SwarmError: What a role raised, with the last envelopes of that actor as notes.
+            Exception: What a role raised, with the last envelopes of that actor as notes.
         """
         limit = end * PHASES
-        self._merge_keys()
         agenda = self._agenda
+        self._merge_keys()
         while agenda and agenda[0] < limit:
             key = heappop(agenda)
             bucket = self._buckets.pop(key)
@@ -121,52 +119,45 @@ class Engine:
             self._sink.write(due, phase, bucket)
             self.delivered += len(bucket)
             self._merge_keys()
-        ctx = self._ctx
-        remote, orders = ctx.remote, ctx.orders
-        ctx.remote, ctx.orders = [], []
-        return remote, orders
+        orders, self._hub.orders = self._hub.orders, []
+        return self._collect(), orders
 
     def _deliver(self, due: int, phase: int, bucket: list[Envelope]) -> None:
-        ctx, slots, base, decode = self._ctx, self.slots, self.hosted.start, self._decode
-        serve = ctx.serve
-        ctx.point_at(due, phase)
-        for envelope in bucket:
-            dst, made, _, cause, message = envelope
-            slot = slots[dst - base]
-            if slot.stopped:
-                self.dead_letters += 1
-                continue
-            if type(message) is bytes:
-                message = decode(message)  # noqa: PLW2901  the envelope keeps the encoding
-            serve(slot, made, cause)
-            try:
-                slot.role.receive(message, ctx)  # type: ignore[arg-type]  # decoded just above
-            except SwarmError as error:
-                self._tell_story(error, envelope, due, bucket)
-                raise
-            except Exception as error:
-                self._tell_story(error, envelope, due, bucket)
-                raise
+        contexts, base = self.contexts, self.hosted.start
+        self._hub.phase = phase
+        dst = made = 0
+        message: Message | None = None
+        try:
+            for dst, made, _, cause, message in bucket:  # noqa: B007  used by the story
+                ctx = contexts[dst - base]
+                ctx.now = due  # type: ignore[assignment]  # an int here is a tick
+                ctx.handling = made
+                ctx.cause = cause  # type: ignore[assignment]  # and this one a message id
+                ctx.receive(message, ctx)
+        except Exception as error:
+            name = contexts[dst - base].me
+            error.add_note(f"raised by {name} at tick {due}, handling {message!r:.500}")
+            before = [one[4] for one in bucket if one[0] == dst and one[1] < made]
+            for earlier in before[-_STORY:]:
+                error.add_note(f"before it, at the same tick: {earlier!r:.300}")
+            raise
 
-    def _tell_story(
-        self, error: Exception, envelope: Envelope, due: int, bucket: list[Envelope]
-    ) -> None:
-        slot = self.slots[envelope[0] - self.hosted.start]
-        error.add_note(f"raised by {slot.name} at tick {due}, handling {envelope[4]!r:.500}")
-        same = [one for one in bucket if one[0] == envelope[0] and one[1] < envelope[1]]
-        for one in same[-_STORY:]:
-            error.add_note(f"before it, at the same tick: {one[4]!r:.300}")
+    def _collect(self) -> dict[int, Batch]:
+        batches: dict[int, Batch] = {}
+        for shard, outbox in enumerate(self._routes):
+            if shard != self._shard and outbox:
+                batches[shard] = sorted(outbox.items())
+                outbox.clear()
+        return batches
 
-    def _put(self, key: int, envelope: Envelope) -> None:
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            self._buckets[key] = [envelope]
-            self._new_keys.append(key)
-        else:
-            bucket.append(envelope)
+    def _route(self, rank: int) -> Buckets:
+        return self._routes[bisect_right(self._starts, rank) - 1]
 
     def _merge_keys(self) -> None:
-        if self._new_keys:
-            for key in self._new_keys:
-                heappush(self._agenda, key)
-            self._new_keys.clear()
+        for key in self._new_keys:
+            heappush(self._agenda, key)
+        self._new_keys.clear()
+
+
+def _ignore(_key: int) -> None:
+    """An outbox has no agenda."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from swarm.kernel.envelope import Envelope
-from swarm.kernel.message import Message
 
 
 class Network(Protocol):
@@ -23,9 +22,3 @@ class Sink(Protocol):
     def write(self, due: int, phase: int, rows: Sequence[Envelope]) -> None:
         """Takes one bucket, in canonical order."""
 
-
-class Decode(Protocol):
-    """Turns the encoding of a message back into it."""
-
-    def __call__(self, payload: bytes, /) -> Message:
-        """Decodes one message, checking it strictly."""

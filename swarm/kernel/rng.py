@@ -20,28 +20,38 @@ _UNPACK = Struct(f"<{_BLOCK}Q").unpack
 
 
 class Stream:
-    """One named stream. Draws are uniform and independent; ``drawn`` is its whole state."""
+    """One named stream. Draws are uniform and independent; ``drawn`` is its whole state.
 
-    __slots__ = ("_block", "_key", "drawn")
+    Args:
+        seed: The run's seed.
+        owner: The actor (or component) whose stream it is.
+        name: Which of its streams.
+        drawn: How many 64-bit words were drawn before.
+    """
+
+    __slots__ = ("_key", "_next_block", "_words")
 
     def __init__(self, *, seed: int, owner: str, name: str, drawn: int = 0) -> None:
         self._key = blake2b(f"{seed}\0{owner}\0{name}".encode(), digest_size=32).digest()
-        self._block: tuple[int, ...] = ()
-        self.drawn = drawn
+        self._next_block, used = divmod(drawn, _BLOCK)
+        self._words: list[int] = []
+        if used:
+            self._words.append(self._refill())
+            del self._words[_BLOCK - used :]
+
+    @property
+    def drawn(self) -> int:
+        """How many 64-bit words have been drawn."""
+        return self._next_block * _BLOCK - len(self._words)
 
     def bits(self) -> int:
         """Returns 64 random bits as an integer."""
-        at = self.drawn
-        slot = at % _BLOCK
-        if slot == 0 or not self._block:
-            block = (at // _BLOCK).to_bytes(8, "little")
-            self._block = _UNPACK(blake2b(block, key=self._key, digest_size=64).digest())
-        self.drawn = at + 1
-        return self._block[slot]
+        return self._words.pop() if self._words else self._refill()
 
     def integer(self, below: int) -> int:
-        """Returns an integer in [0, below); the bias is below 2**-40 for any ``below`` < 2**24."""
-        return self.bits() * below >> 64
+        """Returns an integer in [0, below); its bias is under ``below / 2**64``."""
+        words = self._words
+        return (words.pop() if words else self._refill()) * below >> 64
 
     def random(self) -> float:
         """Returns a float in [0, 1) with 53 random bits."""
@@ -67,3 +77,12 @@ class Stream:
             j = self.integer(i + 1)
             out[i], out[j] = out[j], out[i]
         return out
+
+    def _refill(self) -> int:
+        """Computes the next block and returns its first word; words are popped from the end."""
+        block = self._next_block.to_bytes(8, "little")
+        self._next_block += 1
+        words = list(_UNPACK(blake2b(block, key=self._key, digest_size=64).digest()))
+        first = words.pop()
+        self._words = words
+        return first
