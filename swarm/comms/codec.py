@@ -46,7 +46,9 @@ class Codec:
             return self._decoder.decode(payload)
         except msgspec.DecodeError as wrong:
             raise WireError(
-                where="message", expected="one of the known types", came=f"{payload!r:.200} ({wrong})"
+                where="message",
+                expected="one of the known types",
+                came=f"{payload!r:.200} ({wrong})",
             ) from wrong
 
     def decode_as(self, payload: bytes, kind: type[MessageT]) -> MessageT:

@@ -62,7 +62,9 @@ class ChainDigest:
             offsets: (rows + 1) where each payload begins, and the end.
         """
         cells = np.searchsorted(self._starts, columns[:, 3], side="right") - 1
-        moved = (np.diff(columns[:, 0]) != 0) | (np.diff(columns[:, 1]) != 0) | (np.diff(cells) != 0)
+        moved = (
+            (np.diff(columns[:, 0]) != 0) | (np.diff(columns[:, 1]) != 0) | (np.diff(cells) != 0)
+        )
         cuts = [0, *(np.flatnonzero(moved) + 1).tolist(), len(columns)]
         bytes_at = offsets[cuts].tolist()
         cell_at = cells[cuts[:-1]].tolist()

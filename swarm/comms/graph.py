@@ -10,7 +10,7 @@ import inspect
 import pkgutil
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,17 @@ import swarm.comms.topologies
 from swarm.errors import UsageError
 from swarm.units import Ticks
 
+if TYPE_CHECKING:
+    import networkx as nx
+
 Ranks: TypeAlias = npt.NDArray[np.int32]
 Edges: TypeAlias = npt.NDArray[np.int64]
 """One row per undirected edge: its two ranks, and in a third column, if any, its latency."""
 Param: TypeAlias = int | float | str
+
+NO_EDGE = Ticks(0)
+"""The latency between two actors that no edge connects; that of an edge is at least 1."""
+_ONE = Ticks(1)
 
 
 class CoordinationGraph:
@@ -32,10 +39,10 @@ class CoordinationGraph:
     one number of ticks for all edges, or an array parallel to ``indices``.
     """
 
-    __slots__ = ("_ends", "_starts", "indices", "indptr", "latencies")
+    __slots__ = ("_each", "_ends", "_starts", "_uniform", "indices", "indptr", "latencies")
 
     def __init__(
-        self, indptr: npt.NDArray[np.int64], indices: Ranks, latencies: int | Ranks
+        self, indptr: npt.NDArray[np.int64], indices: Ranks, latencies: Ticks | Ranks
     ) -> None:
         self.indptr, self.indices, self.latencies = indptr, indices, latencies
         for array in (indptr, indices, latencies):
@@ -43,7 +50,12 @@ class CoordinationGraph:
                 array.setflags(write=False)
         # Memory views: reading one element is several times cheaper than from an array, and every
         # message looks up its edge.
-        self._starts, self._ends = memoryview(indptr), memoryview(indices)
+        self._starts, self._ends = indptr.data, indices.data
+        self._uniform, self._each = NO_EDGE, None
+        if isinstance(latencies, np.ndarray):
+            self._each = latencies.data
+        else:
+            self._uniform = latencies
 
     def __reduce__(self) -> tuple[Any, ...]:  # Any: the shape of a pickle is the pickler's affair
         """Pickle by arrays, which travel between hosts without a copy."""
@@ -67,23 +79,23 @@ class CoordinationGraph:
         return self._starts[rank + 1] - self._starts[rank]
 
     def latency(self, a: int, b: int) -> Ticks:
-        """Returns the ticks from a to b, which is at least 1; 0 if no edge connects them."""
+        """Returns the ticks from a to b, ``NO_EDGE`` if there is no edge; one message, one call."""
         stop = self._starts[a + 1]
         at = bisect_left(self._ends, b, self._starts[a], stop)
         if at == stop or self._ends[at] != b:
-            return Ticks(0)
-        return Ticks(self.latencies if isinstance(self.latencies, int) else self.latencies[at])
+            return NO_EDGE
+        return self._uniform if self._each is None else self._each[at]
 
     def has_edge(self, a: int, b: int) -> bool:
         """Whether a message can go from a to b, and so from b to a."""
-        return self.latency(a, b) > 0
+        return self.latency(a, b) != NO_EDGE
 
     def is_connected(self) -> bool:
         """Whether there is a way from every node to every other."""
         return len(self) > 0 and not self._components().any()
 
     def edges(self) -> Edges:
-        """Returns every edge once, lower rank first, ascending, with its latency as third column."""
+        """Returns every edge once, lower rank first, ascending; the third column is its latency."""
         tails = np.repeat(np.arange(len(self)), np.diff(self.indptr))
         once = tails < self.indices
         latencies = np.broadcast_to(self.latencies, self.indices.shape)
@@ -102,7 +114,7 @@ class CoordinationGraph:
 
     def expect_lookahead(self, lookahead: Ticks, names: Sequence[str] = ()) -> None:
         """Raises ``UsageError``, naming the edge, if a latency is below the lookahead."""
-        if len(self.indices) == 0 or np.min(self.latencies) >= max(lookahead, 1):
+        if len(self.indices) == 0 or np.min(self.latencies) >= lookahead:
             return
         edges = self.edges()
         a, b, latency = (int(x) for x in edges[edges[:, 2].argmin()])
@@ -139,7 +151,7 @@ def build(
     n: int,
     seed: int,
     latency: Ticks,
-    lookahead: Ticks = Ticks(1),
+    lookahead: Ticks = _ONE,
     params: Mapping[str, Param] | None = None,
     names: Sequence[str] = (),
 ) -> CoordinationGraph:
@@ -187,13 +199,13 @@ def from_edges(n: int, edges: Edges, *, latency: Ticks) -> CoordinationGraph:
     order = np.argsort(tails * n + heads)
     indptr = np.zeros(n + 1, dtype=np.int64)
     np.cumsum(np.bincount(tails, minlength=n), out=indptr[1:])
-    latencies: int | Ranks = int(latency)
+    latencies: Ticks | Ranks = latency
     if edges.shape[1] == 3:
         latencies = np.tile(edges[:, 2], 2)[order].astype(np.int32)
     return CoordinationGraph(indptr, heads[order].astype(np.int32), latencies)
 
 
-def from_networkx(graph: Any, *, latency: Ticks) -> CoordinationGraph:  # Any: networkx is untyped
+def from_networkx(graph: "nx.Graph", *, latency: Ticks) -> CoordinationGraph:
     """Returns the plain form of an ``nx.Graph`` over ranks 0 to n - 1.
 
     An edge attribute "latency" in ticks overrides ``latency``. The order in which nodes and edges

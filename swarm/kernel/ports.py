@@ -21,4 +21,3 @@ class Sink(Protocol):
 
     def write(self, due: int, phase: int, rows: Sequence[Envelope]) -> None:
         """Takes one bucket, in canonical order."""
-

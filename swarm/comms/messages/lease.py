@@ -1,11 +1,11 @@
 """Leases: how an actor gets GPUs from a pool.
 
-    holder --Request--> broker        a sealed bid for a gang, or a place in the queue
-    holder <--Granted | Refused-- broker
-    holder --Release--> broker        finished early
-    holder <--Ended-- broker          the time is over
-    holder <--Pending-- broker        why a request still waits, once per round that passed it by
-    broker --RoundDue--> broker       the broker's own timer
+holder --Request--> broker        a sealed bid for a gang, or a place in the queue
+holder <--Granted | Refused-- broker
+holder --Release--> broker        finished early
+holder <--Ended-- broker          the time is over
+holder <--Pending-- broker        why a request still waits, once per round that passed it by
+broker --RoundDue--> broker       the broker's own timer
 """
 
 from swarm.kernel.message import ContractId, Message

@@ -1,7 +1,7 @@
 """Operations: what went wrong on a lease, and what the one on duty says about it.
 
-    broker --Incident--> devops      jobs on a lease ended badly
-    devops --Advice--> holder        what to change, or to leave it
+broker --Incident--> devops      jobs on a lease ended badly
+devops --Advice--> holder        what to change, or to leave it
 """
 
 from typing import Literal

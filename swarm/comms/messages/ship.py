@@ -1,9 +1,9 @@
 """The ship: what the lab runs on now, and how its parts are replaced.
 
-    reviewer --Proposed--> integrator        a finding that another actor replicated
-    integrator --Announced--> everybody      the current parts, with the measured base arm
-    integrator --Swapped | Declined--> author, replicator, director
-    integrator --RolledBack--> author, replicator, director
+reviewer --Proposed--> integrator        a finding that another actor replicated
+integrator --Announced--> everybody      the current parts, with the measured base arm
+integrator --Swapped | Declined--> author, replicator, director
+integrator --RolledBack--> author, replicator, director
 """
 
 from swarm.kernel.message import ActorId, ContractId, Message

@@ -124,8 +124,8 @@ def build_corpus(
         UsageError: If the folder is missing, not readable, or has too little text.
         RunFailedError: If ``out`` cannot be written.
     """
-    documents = folder_documents(source, seed, cap_bytes) if source else python_documents(
-        seed, cap_bytes
+    documents = (
+        folder_documents(source, seed, cap_bytes) if source else python_documents(seed, cap_bytes)
     )
     key = _source_key(documents, seed, is_default=source is None)
     known = out / "sources" / key
@@ -172,9 +172,7 @@ def _texts(
 def _index(texts: Texts, entropies: dict[str, float], *, is_default: bool) -> CorpusInfo:
     names = sorted({domain for _, domain in texts})
     total = sum(len(texts["train", name]) for name in names)
-    weights = (
-        BENCHMARK if is_default else tuple((n, len(texts["train", n]) / total) for n in names)
-    )
+    weights = BENCHMARK if is_default else tuple((n, len(texts["train", n]) / total) for n in names)
     return CorpusInfo(
         format=_FORMAT,
         domains=tuple(
