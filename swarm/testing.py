@@ -20,6 +20,7 @@ class FakeContext:
     neighbours: tuple[ActorId, ...] = ()
     now: Ticks = field(default_factory=lambda: Ticks(0))
     cause: MessageId = NO_MESSAGE
+    sender: ActorId = field(default_factory=lambda: ActorId(""))
     seed: int = 0
     effects: list[tuple[object, ...]] = field(default_factory=list)
     streams: dict[str, Stream] = field(default_factory=dict)

@@ -8,6 +8,7 @@ ids, cause and kind; *payload* covers that and every byte of the payloads.
 
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -29,7 +30,7 @@ def shard_ranges(n_actors: int, n_shards: int) -> list[range]:
     starts = cell_starts(n_actors)
     cells = len(starts) - 1
     cuts = [starts[cells * i // n_shards] for i in range(n_shards + 1)]
-    return [range(a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [range(a, b) for a, b in pairwise(cuts)]
 
 
 class ChainDigest:
@@ -68,7 +69,7 @@ class ChainDigest:
         cuts = [0, *(np.flatnonzero(moved) + 1).tolist(), len(columns)]
         bytes_at = offsets[cuts].tolist()
         cell_at = cells[cuts[:-1]].tolist()
-        rows = memoryview(np.ascontiguousarray(columns, dtype="<i8")).cast("B")
+        rows = memoryview(columns.astype("<i8", order="C", copy=False).data).cast("B")
         width = columns.shape[1] * 8
         payloads = memoryview(buffer)
         control, payload = self.control, self.payload

@@ -84,7 +84,7 @@ class CoordinationGraph:
         at = bisect_left(self._ends, b, self._starts[a], stop)
         if at == stop or self._ends[at] != b:
             return NO_EDGE
-        return self._uniform if self._each is None else self._each[at]
+        return self._uniform if self._each is None else Ticks(self._each[at])
 
     def has_edge(self, a: int, b: int) -> bool:
         """Whether a message can go from a to b, and so from b to a."""

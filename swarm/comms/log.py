@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from swarm.comms.codec import Codec, tag_of
+from swarm.comms.codec import Codec
 from swarm.comms.digest import ChainDigest, kind_checksum
 from swarm.errors import RunFailedError, boundary
 from swarm.kernel.envelope import Envelope
-from swarm.kernel.message import COUNTER_BITS, Message
+from swarm.kernel.message import COUNTER_BITS
 
 SEGMENT_ROWS = 100_000
 
@@ -36,9 +36,9 @@ SCHEMA = pa.schema(
         ("payload", pa.large_string()),
     ]
 )
-"""``src`` and ``dst`` are ranks; a row's id is ``src << 32 | counter``, which ``cause`` refers to."""
+"""``src`` and ``dst`` are ranks; a row's id, which ``cause`` refers to, is ``src << 32 | counter``."""
 
-_DELTA = {name: "DELTA_BINARY_PACKED" for name in ("due", "phase", "sent", "src", "dst", "counter")}
+_DELTA = dict.fromkeys(("due", "phase", "sent", "src", "dst", "counter"), "DELTA_BINARY_PACKED")
 
 
 class LogWriter:

@@ -13,7 +13,7 @@ from swarm.kernel.message import COUNTER_BITS, NO_MESSAGE, ActorId, Message, Mes
 from swarm.kernel.ports import Network
 from swarm.kernel.record import Noted, Stopped
 from swarm.kernel.rng import Stream
-from swarm.kernel.role import Role
+from swarm.kernel.role import Context, Role
 from swarm.kernel.roster import Roster
 from swarm.units import Ticks
 
@@ -159,6 +159,11 @@ class ActorContext:
         self.receive = _dead_letter
 
     @property
+    def sender(self) -> ActorId:
+        """Who sent the message being handled."""
+        return self._hub.roster.name(self.handling >> COUNTER_BITS)
+
+    @property
     def is_stopped(self) -> bool:
         """Whether the actor has ended itself."""
         return self.receive is _dead_letter
@@ -188,5 +193,5 @@ class ActorContext:
         return link
 
 
-def _dead_letter(_message: Message, _ctx: ActorContext) -> None:
+def _dead_letter(_message: Message, _ctx: Context) -> None:
     """Receives for an actor that has stopped: the log keeps the message, nobody acts on it."""

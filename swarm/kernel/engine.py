@@ -128,7 +128,7 @@ class Engine:
         dst = made = 0
         message: Message | None = None
         try:
-            for dst, made, _, cause, message in bucket:  # noqa: B007  used by the story
+            for dst, made, _, cause, message in bucket:
                 ctx = contexts[dst - base]
                 ctx.now = due  # type: ignore[assignment]  # an int here is a tick
                 ctx.handling = made

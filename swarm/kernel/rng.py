@@ -83,6 +83,6 @@ class Stream:
         block = self._next_block.to_bytes(8, "little")
         self._next_block += 1
         words = list(_UNPACK(blake2b(block, key=self._key, digest_size=64).digest()))
-        first = words.pop()
+        first: int = words.pop()
         self._words = words
         return first

@@ -28,6 +28,10 @@ class Context(Protocol):
         """What led to the message being handled: for an answer, what ``run`` or ``ask`` gave."""
 
     @property
+    def sender(self) -> ActorId:
+        """Who sent the message being handled; myself for timers, answers and the start."""
+
+    @property
     def neighbours(self) -> tuple[ActorId, ...]:
         """Actors one edge away on the coordination graph (service edges apart), by rank."""
 

@@ -3,7 +3,7 @@
     director --Grant--> treasury                         mints income, within the run's budget
     anybody  --Escrow--> treasury --Secured--> payer and payee  |  Denied--> payer
     payer    --Release--> treasury                       pays the payee, or refunds the payer
-    broker   --Charge--> treasury --Charged | Denied--> broker   takes a lease's price from its holder
+    broker   --Charge--> treasury --Charged | Denied--> broker   takes the price of a lease
     integrator --Royalty--> treasury                     splits a reward by largest remainder
     treasury --Credited--> whoever received, with the new balance
 
