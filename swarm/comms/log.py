@@ -36,7 +36,7 @@ SCHEMA = pa.schema(
         ("payload", pa.large_string()),
     ]
 )
-"""``src`` and ``dst`` are ranks; a row's id, which ``cause`` refers to, is ``src << 32 | counter``."""
+"""``src`` and ``dst`` are ranks; ``cause`` refers to a row's id, ``src << 32 | counter``."""
 
 _DELTA = dict.fromkeys(("due", "phase", "sent", "src", "dst", "counter"), "DELTA_BINARY_PACKED")
 

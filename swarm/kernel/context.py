@@ -87,7 +87,7 @@ class ActorContext:
         self.rank = rank
         self.me = hub.roster.name(rank)
         self.role = role
-        self.receive = role.receive
+        self.receive: Callable[[Any, Context], None] = role.receive  # Any: see AnyRole
         self.next_id = rank << COUNTER_BITS
         self.now = Ticks(0)
         self.cause = NO_MESSAGE

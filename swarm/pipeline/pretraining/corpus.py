@@ -19,7 +19,7 @@ from typing import Literal
 
 import msgspec
 
-from swarm.errors import RunFailedError, UsageError, boundary
+from swarm.errors import RunFailedError, boundary
 from swarm.pipeline.pretraining.procedural import SOURCES
 from swarm.pipeline.pretraining.sources import (
     CAP_BYTES,

@@ -36,7 +36,7 @@ def markov(n_bytes: int, seed: int, split: str) -> bytes:
     """
     shuffle = shake_256(f"markov/{seed}/law".encode()).digest(8 * 64)
     keys = [shuffle[8 * pair : 8 * pair + 8] for pair in range(64)]
-    followers = [sorted(range(8), key=lambda i, key=key: (key[i], i))[:4] for key in keys]
+    followers = [[i for _, i in sorted(zip(key, range(8), strict=True))[:4]] for key in keys]
     rank = bytes(0 if r < 128 else 1 if r < 192 else 2 if r < 224 else 3 for r in range(256))
     text, pair = bytearray(), 0
     for r in shake_256(f"markov/{seed}/{split}".encode()).digest(n_bytes):

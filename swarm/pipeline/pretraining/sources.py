@@ -83,9 +83,9 @@ def folder_documents(root: Path, seed: int, cap_bytes: int) -> list[Document]:
         )
     documents: list[Document] = []
     for domain, members in _by_domain(texts).items():
-        if len(members) < _MIN_DOCUMENTS:
-            members = list(_pieces(members))
-        documents += (Document(name=name, domain=domain, text=text) for name, text in members)
+        whole = len(members) >= _MIN_DOCUMENTS
+        pieces = members if whole else list(_pieces(members))
+        documents += (Document(name=name, domain=domain, text=text) for name, text in pieces)
     return documents
 
 
@@ -126,14 +126,11 @@ def _hold_out(documents: list[Document], seed: int) -> dict[str, Literal["sealed
         target = _HELD_OUT_SHARE * sum(len(document.text) for document in group)
         order = sorted(group, key=lambda document: _rank(seed, "held-out", document.name))
         small = [document for document in order if len(document.text) <= target / 8] or order
-        taken, splits = 0, iter(("sealed", "audit"))
-        split = next(splits)
+        taken = 0
         for document in small:
-            held_out[document.name] = split
+            held_out[document.name] = "sealed" if taken < target else "audit"
             taken += len(document.text)
-            if taken >= target:
-                taken, split = 0, next(splits, "")
-            if not split:
+            if taken >= 2 * target:
                 break
     return held_out
 
