@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from swarm.comms.codec import Codec
+from swarm.comms.codec import Codec, tag_of
 from swarm.comms.digest import ChainDigest, kind_checksum
 from swarm.errors import RunFailedError, boundary
 from swarm.kernel.envelope import Envelope
-from swarm.kernel.message import COUNTER_BITS
+from swarm.kernel.message import COUNTER_BITS, Message
 
 SEGMENT_ROWS = 100_000
 
@@ -49,10 +49,17 @@ class LogWriter:
         digest: Updated with every row, whether or not files are written.
         folder: Where segments go, or None to keep digests only.
         shard: Number in the segments' file names.
+        watch: Tags of messages to keep for ``take_watched``.
     """
 
     def __init__(
-        self, *, codec: Codec, digest: ChainDigest, folder: Path | None, shard: int = 0
+        self,
+        *,
+        codec: Codec,
+        digest: ChainDigest,
+        folder: Path | None,
+        shard: int = 0,
+        watch: Sequence[str] = (),
     ) -> None:
         self.digest = digest
         self.bytes_written = 0
@@ -63,9 +70,12 @@ class LogWriter:
         self._tags = list(codec.by_tag)
         self._codes = {t: i for i, t in enumerate(codec.by_tag.values())}
         self._checksums = np.array([kind_checksum(tag) for tag in self._tags], dtype=np.int64)
-        self._with_contract = {
+        self._watched: list[tuple[int, Message]] = []
+        self._watch = {code for t, code in self._codes.items() if tag_of(t) in watch}
+        self._special = self._watch | {
             code for t, code in self._codes.items() if "contract" in t.__struct_fields__
         }
+        self._counts = np.zeros(len(self._codes), dtype=np.int64)
         self._clear()
 
     def write(self, due: int, phase: int, rows: Sequence[Envelope]) -> None:
@@ -84,11 +94,19 @@ class LogWriter:
             ends.append(len(buffer))
         new = [codes[type(message)] for message in messages]
         kinds += new
-        if not self._with_contract.isdisjoint(new):
-            for at, message in enumerate(messages, first):
-                self._contracts[at] = getattr(message, "contract", None)
+        if not self._special.isdisjoint(new):
+            self._look_closer(due, first, new, messages)
         if len(ends) >= SEGMENT_ROWS:
             self.seal()
+
+    def take_watched(self) -> list[tuple[int, Message]]:
+        """Returns (due, message) of watched kinds since the last call."""
+        taken, self._watched = self._watched, []
+        return taken
+
+    def kind_counts(self) -> dict[str, int]:
+        """Returns how many messages of each kind were sealed."""
+        return {tag: int(n) for tag, n in zip(self._tags, self._counts, strict=True) if n}
 
     def seal(self) -> None:
         """Writes what has gathered as one segment and updates the digests."""
@@ -96,6 +114,7 @@ class LogWriter:
         if n == 0:
             return
         columns, kinds = self._columns()
+        self._counts += np.bincount(kinds, minlength=len(self._counts))
         offsets = np.zeros(n + 1, dtype=np.int64)
         offsets[1:] = self._ends
         self.digest.update(columns, self._buffer, offsets)
@@ -106,6 +125,14 @@ class LogWriter:
             self.bytes_written += path.stat().st_size
             self._segments += 1
         self._clear()
+
+    def _look_closer(
+        self, due: int, first: int, codes: Sequence[int], messages: Sequence[Message]
+    ) -> None:
+        for at, (code, message) in enumerate(zip(codes, messages, strict=True), first):
+            self._contracts[at] = getattr(message, "contract", None)
+            if code in self._watch:
+                self._watched.append((due, message))
 
     def _columns(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         runs = np.array(self._runs, dtype=np.int64)

@@ -120,7 +120,7 @@ class _Block(nn.Module):
         projected = functional.linear(x_BTW, self.query_key_value)
         heads = projected.view(n_batch, n_time, -1, shape.width // shape.heads).transpose(1, 2)
         n_kv = shape.kv_width() * shape.heads // shape.width
-        q_BHTD, k_BKTD, v_BKTD = torch.split(heads, (shape.heads, n_kv, n_kv), dim=1)
+        q_BHTD, k_BKTD, v_BKTD = torch.split(heads, [shape.heads, n_kv, n_kv], dim=1)
         if shape.qk_norm:
             q_BHTD, k_BKTD = (functional.rms_norm(x, x.shape[-1:]) for x in (q_BHTD, k_BKTD))
         if rotation is not None:

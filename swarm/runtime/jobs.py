@@ -1,0 +1,69 @@
+"""Carries out what actors ordered: finds the function of a job by its tag, or the mind by its name.
+
+Tag ``<stage>.<name>`` means the function ``<name>`` of ``swarm.pipeline.<stage>.run``. A mind
+called ``<name>`` is the class ``<Name>`` of ``swarm.minds.<name>``.
+"""
+
+import importlib
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple, cast
+
+from swarm.minds.mind import Mind
+
+from swarm.comms.codec import tag_of
+from swarm.errors import UsageError
+from swarm.kernel.message import Message
+from swarm.pipeline.wire import codec
+from swarm.pipeline.workbench import Workbench
+
+
+class Task(NamedTuple):
+    """A job (``mind`` empty) or a question for the mind of that name."""
+
+    payload: bytes
+    mind: str = ""
+
+
+class Done(NamedTuple):
+    """The answer's encoding, and what it cost."""
+
+    payload: bytes
+    cpu_seconds: float
+    is_cached: bool = False
+
+
+def execute(task: Task, bench: Workbench) -> Done:
+    """Carries out one task in this process."""
+    began = time.process_time()
+    message = codec().decode(task.payload)
+    if task.mind:
+        answer = load_mind(task.mind).decide(message)
+    else:
+        answer = _function_of(tag_of(type(message)))(message, bench)
+    return Done(codec().encode(answer), time.process_time() - began)
+
+
+@cache
+def load_mind(name: str) -> Mind:
+    """Returns the mind of that name.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    try:
+        module = importlib.import_module(f"swarm.minds.{name}")
+    except ModuleNotFoundError as missing:
+        if missing.name != f"swarm.minds.{name}":
+            raise
+        raise UsageError(what=f"no mind is named {name!r}; look into swarm/minds") from missing
+    kind = getattr(module, "".join(part.capitalize() for part in name.split("_")))
+    return cast("Mind", kind())
+
+
+@cache
+def _function_of(tag: str) -> Callable[[Message, Workbench], Message]:
+    stage, _, name = tag.rpartition(".")
+    module = importlib.import_module(f"swarm.pipeline.{stage}.run")
+    return cast("Callable[[Message, Workbench], Message]", getattr(module, name))
