@@ -43,23 +43,23 @@ def why_pending(request: Request, pool: Pool, now: Ticks, *, placement: Placemen
         n_leases, ticks = _until_room(request, pool, now, placement=placement)
         return (
             f"{waited} for {request.gpus} GPUs: {idle}, in gangs of at most {largest};"
-            f" there is room once {n_leases} more leases end, {ticks} ticks from now at the latest"
+            f" room in {ticks} ticks unless others go first (leases that end by then: {n_leases})"
         )
     earlier = [one for one in pool.queue if one.turn < request.turn]
     fits = f"{waited} for {request.gpus} GPUs, which would fit: {idle}"
     if earlier:
         first = earlier[0]
         return (
-            f"{fits}; {len(earlier)} requests came earlier,"
-            f" the first, {first.contract}, for {first.gpus} GPUs"
+            f"{fits}; requests that came earlier: {len(earlier)},"
+            f" the first {first.contract} for {first.gpus} GPUs"
         )
-    return f"{fits}; the next round decides among {len(pool.waiting)} requests"
+    return f"{fits}; requests in the next round: {len(pool.waiting)}"
 
 
 def _until_room(
     request: Request, pool: Pool, now: Ticks, *, placement: Placement
 ) -> tuple[int, int]:
-    """Returns how many leases must end, and in how many ticks, if nobody else goes first."""
+    """Returns how many leases end until there is room, and in how many ticks that is."""
     idle, sizes = list(map(len, pool.idle)), pool.cluster.sizes
     n_leases, ticks = 0, 0
     for lease in sorted(pool.leases.values(), key=lambda one: (one.ends_at, one.contract)):

@@ -67,11 +67,12 @@ class Context(Protocol):
 class Role(Protocol[InboxT_contra]):
     """A behaviour. An actor is a role plus an id and a mailbox.
 
-    ``state`` is one msgspec Struct that encodes to JSON and back: it is what a snapshot holds.
-    Everything else on the object is configuration and never changes after construction.
+    Everything on the object but ``state`` is configuration and never changes after construction.
     """
 
-    state: msgspec.Struct
+    @property
+    def state(self) -> msgspec.Struct:
+        """All it remembers: a Struct that encodes to JSON and back, which a snapshot holds."""
 
     def receive(self, message: InboxT_contra, ctx: Context) -> None:
         """React to one message. Must not block, sleep, or read a clock."""

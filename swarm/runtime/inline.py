@@ -60,6 +60,6 @@ class InlineHost:
         """Seals every shard. One process hosts all, so the first reports the CPU-seconds."""
         used = time.process_time() - self._began
         return [
-            shard.close(lambda n=number: used if n == 0 else 0.0)
+            shard.close(cpu_seconds=used if number == 0 else 0.0)
             for number, shard in enumerate(self._shards)
         ]

@@ -22,7 +22,19 @@ from swarm.runtime.shard import Closing, add_counts
 Perform = Callable[[Sequence[Message]], list[Message]]
 """Carries out jobs side by side and returns their results, in order."""
 
-Finish = Callable[[Progress, Perform, Path], Mapping[str, object]]
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a scenario may look at after its run has come to rest."""
+
+    path: Path
+    bench: Workbench
+    virtual_seconds: int
+    watched: tuple[tuple[int, Message], ...]
+    """(due, message) of the kinds that the blueprint watches, in order of time."""
+
+
+Finish = Callable[[Result, Perform], Mapping[str, object]]
 """What a scenario does after the run has come to rest (audits, for example), as facts."""
 
 
@@ -185,7 +197,13 @@ class _Run:
         self._progress = coordinator.progress
         coordinator.run()
         if finish is not None:
-            self._facts = dict(finish(self._progress, desk.perform, self._folder.path))
+            result = Result(
+                path=self._folder.path,
+                bench=self._bench,
+                virtual_seconds=self._progress.now,
+                watched=tuple(self._progress.watched),
+            )
+            self._facts = dict(finish(result, desk.perform))
 
     def _take_down(
         self,

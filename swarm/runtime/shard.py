@@ -1,7 +1,7 @@
 """A shard: one engine with its log, its notebooks and its digests, wherever it is hosted."""
 
 import gc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -80,7 +80,9 @@ class Shard:
             watch=blueprint.watch,
         )
         self._notes = (
-            NotebookSink(folder / "notes", roster) if folder is not None and with_log else None
+            NotebookSink(folder / "notes", roster=roster)
+            if folder is not None and with_log
+            else None
         )
         self._engine = Engine(
             roster=roster,
@@ -130,7 +132,7 @@ class Shard:
         )
         return report, outgoing
 
-    def close(self, cpu_seconds: Callable[[], float]) -> Closing:
+    def close(self, *, cpu_seconds: float) -> Closing:
         """Seals the log and the notebooks."""
         if self._notes is not None:
             self._notes.flush()
@@ -147,7 +149,7 @@ class Shard:
             kinds=self._log.kind_counts(),
             active=active,
             log_bytes=self._log.bytes_written,
-            cpu_seconds=cpu_seconds(),
+            cpu_seconds=cpu_seconds,
         )
 
 

@@ -1,6 +1,7 @@
 import pickle
 import subprocess
 import sys
+from random import Random
 
 import networkx as nx
 import numpy as np
@@ -69,12 +70,14 @@ def test_plain_arrays_agree_with_networkx(edges: list[tuple[int, int]]) -> None:
         parts = list(nx.connected_components(shape))
         with pytest.raises(
             UsageError, match=f"{len(parts)} components, .* in one of {min(map(len, parts))} of 12"
-        ):  # noqa: E501
+        ):
             graph.expect_connected()
 
 
 @given(graphs, st.randoms(use_true_random=False))
-def test_order_and_direction_in_which_edges_were_added_do_not_matter(edges, shuffle) -> None:  # type: ignore[no-untyped-def]
+def test_order_and_direction_in_which_edges_were_added_do_not_matter(
+    edges: list[tuple[int, int]], shuffle: Random
+) -> None:
     turned = [(b, a) for a, b in edges]
     shuffle.shuffle(turned)
 

@@ -55,5 +55,5 @@ def test_known_devices_are_found_by_name() -> None:
 
 
 def test_unknown_device_is_refused_with_the_list() -> None:
-    with pytest.raises(UsageError, match="no device type 'H900'.*A100, H100, H200, laptop"):
+    with pytest.raises(UsageError, match=r"no device type 'H900'.*A100, H100, H200, laptop"):
         device_type("H900")

@@ -6,12 +6,13 @@ from swarm.errors import UsageError
 from swarm.pipeline.parts import PART_NAMES, PARTS, PartVersion, canonical_json, version_hash
 from swarm.units import Ticks
 
+texts = st.text(max_size=4)
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 trees = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
-)  # fmt: skip
+)
 
 
 def test_there_are_fourteen_parts_in_four_stages_with_different_names() -> None:

@@ -1,5 +1,7 @@
 """Small world: a ring of close colleagues, with a few acquaintances far away."""
 
+from itertools import count
+
 import networkx as nx
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,7 @@ from swarm.kernel.rng import Stream
 from swarm.units import Ticks
 
 _TRIES = 100
+_PATIENCE = 50
 
 
 def small_world(n: int, seed: int, *, degree: int = 8, rewired: float = 0.1) -> nx.Graph:
@@ -26,8 +29,9 @@ def small_world(n: int, seed: int, *, degree: int = 8, rewired: float = 0.1) -> 
 
     Source:
         Watts and Strogatz, "Collective dynamics of 'small-world' networks", Nature 393 (1998).
-        Deviation: all edges are rewired at once rather than one after the other, and an edge that
-        would double another, or lead to its own start, draws again.
+        Deviation: all edges are rewired at once rather than one after the other. An edge that
+        would double another, or lead to its own start, draws again; where its start has hardly a
+        stranger left, after 50 draws it gets another start as well.
     """
     graph = nx.empty_graph(n)
     graph.add_edges_from(edges(n, seed, degree=degree, rewired=rewired).tolist())
@@ -49,7 +53,7 @@ def edges(n: int, seed: int, *, degree: int = 8, rewired: float = 0.1) -> npt.ND
         # Raw bits of PCG64: numpy promises them for ever, unlike those of its distributions.
         bits = np.random.PCG64(stream.bits())
         moving = _below(bits.random_raw(len(ends)), 1 << 32) < rewired * 2**32
-        drawn = np.stack((starts, _rewired(n, starts, ends, moving, bits)), axis=1)
+        drawn = _rewired(n, np.stack((starts, ends), axis=1), np.flatnonzero(moving), bits)
         if from_edges(n, drawn, latency=Ticks(1)).is_connected():
             return drawn
     what = (
@@ -61,31 +65,43 @@ def edges(n: int, seed: int, *, degree: int = 8, rewired: float = 0.1) -> npt.ND
 
 def _rewired(
     n: int,
-    starts: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
-    moving: npt.NDArray[np.bool_],
+    drawn: npt.NDArray[np.int64],
+    pending: npt.NDArray[np.int64],
     bits: np.random.PCG64,
 ) -> npt.NDArray[np.int64]:
-    """Returns new ends for the moving edges, so that all edges differ and none is a loop."""
-    ends = ends.copy()
-    settled = np.sort(_keys(n, starts[~moving], ends[~moving]))
-    pending = np.flatnonzero(moving)
-    while len(pending):
-        ends[pending] = _below(bits.random_raw(len(pending)), n)
-        keys = _keys(n, starts[pending], ends[pending])
-        first = np.zeros(len(pending), dtype=np.bool_)
-        first[np.unique(keys, return_index=True)[1]] = True
-        at = np.searchsorted(settled, keys)
-        taken = settled[np.minimum(at, len(settled) - 1)] == keys if len(settled) else ~first
-        good = first & ~taken & (starts[pending] != ends[pending])
-        settled = np.sort(np.concatenate((settled, keys[good])))
-        pending = pending[~good]
-    return ends
+    """Returns the edges with new ends for the pending rows, all different and none a loop."""
+    kept = np.ones(len(drawn), dtype=np.bool_)
+    kept[pending] = False
+    settled = np.sort(_keys(n, drawn[kept]))
+    for tries in count():
+        if len(pending) == 0:
+            break
+        drawn[pending, 1] = _below(bits.random_raw(len(pending)), n)
+        if tries >= _PATIENCE:
+            drawn[pending, 0] = _below(bits.random_raw(len(pending)), n)
+        keys = _keys(n, drawn[pending])
+        is_good = drawn[pending, 0] != drawn[pending, 1]
+        is_first = np.zeros(len(pending), dtype=np.bool_)
+        is_first[np.unique(keys, return_index=True)[1]] = True
+        is_good &= is_first & ~_contains(settled, keys)
+        settled = np.sort(np.concatenate((settled, keys[is_good])))
+        pending = pending[~is_good]
+    return drawn
 
 
-def _keys(n: int, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _contains(
+    ascending: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = (
+        np.append(ascending, -1)[np.searchsorted(ascending, keys)] == keys
+    )
+    return found
+
+
+def _keys(n: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Returns one number per undirected edge."""
-    return np.minimum(a, b) * n + np.maximum(a, b)
+    low, high = np.minimum(pairs[:, 0], pairs[:, 1]), np.maximum(pairs[:, 0], pairs[:, 1])
+    return low * n + high
 
 
 def _below(raw: npt.NDArray[np.uint64], limit: int) -> npt.NDArray[np.int64]:

@@ -64,7 +64,7 @@ def test_what_makes_no_small_world_is_refused(
     params: dict[str, int | float | str], sentence: str
 ) -> None:
     with pytest.raises(UsageError, match=sentence):
-        build("small_world", n=500, seed=1, latency=Ticks(1), params=params)
+        build("small_world", n=2_000, seed=1, latency=Ticks(1), params=params)
 
 
 @pytest.mark.slow

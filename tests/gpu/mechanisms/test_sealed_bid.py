@@ -62,7 +62,7 @@ def outcome(number: int, bid: int, requests: list[Request], view: PoolView) -> A
 
 
 def test_winner_pays_the_bid_it_had_to_beat() -> None:
-    paid = payments(request("high", 8, 90), request("low", 8, 50))
+    paid = payments(request("high", 8, 90, at=1), request("low", 8, 50))
 
     assert paid == {"high": 51}
 
@@ -88,7 +88,7 @@ def test_bid_under_the_reserve_price_wins_nothing() -> None:
 
 
 def test_gangs_are_ranked_by_bid_over_root_of_their_size() -> None:
-    # Alone worth 30 on 1 GPU against 80 on 8: 30 / 1 > 80 / 2.83, so the gang no longer fits.
+    # 30 / 1 is more than 80 / 2.83, and after the single the gang no longer fits.
     paid = payments(request("gang", 8, 80), request("single", 1, 30))
 
     # The single has to beat 80 / sqrt(8) = 28.28: with 28 it would be second.
@@ -107,15 +107,13 @@ def test_gang_pays_for_the_small_ones_it_displaces_by_the_first_that_breaks_its_
 
 
 def test_price_follows_the_placement_and_not_only_the_number_of_gpus() -> None:
-    # Two nodes with 4 idle GPUs each. The single goes to one of them, the gang fits on the other,
-    # although a count of idle GPUs would let both gangs and not the single fit.
-    view = replaced(FREE_NODE, idle=(4, 4), sizes=(4, 4))
+    # Six GPUs are idle, enough for three pairs, but only one pair fits on each node: so the third
+    # bid is the one to beat, where a mere count of GPUs would ask nothing of anybody.
+    view = replaced(FREE_NODE, idle=(3, 3), sizes=(4, 4))
 
-    paid = payments(
-        request("gang", 4, 80), request("other", 4, 60), request("single", 1, 90), view=view
-    )
+    paid = payments(request("a", 2, 90), request("b", 2, 80), request("c", 2, 50), view=view)
 
-    assert paid == {"single": 31, "gang": 61}
+    assert paid == {"a": 50, "b": 50}
 
 
 @pytest.mark.parametrize("scale", [1, 10**6, 10**12])
