@@ -1,4 +1,4 @@
-"""Who may tell whom: the coordination graph between peers, and service edges to those who serve all.
+"""Who may tell whom: the graph between peers, and service edges to those who serve all.
 
 With service edges an actor of a service role has an edge to everybody. Without them it is reached
 through the graph alone, a hop at a time (see ``comms/subcontract.py``).

@@ -30,10 +30,10 @@ class Mind(Protocol):
         """
 
 
-def unknown_question(mind: str, question: Message) -> InvariantError:
+def unknown_question(mind: Mind, question: Message) -> InvariantError:
     """Returns the error for a question of a type that a mind was not made for."""
     return InvariantError(
-        rule=f"questions to the mind {mind!r}",
+        rule=f"questions to a mind of type {type(mind).__qualname__}",
         expected="a type it answers",
         came=type(question).__qualname__,
     )

@@ -9,6 +9,7 @@ from swarm.comms.network import LabNetwork
 from swarm.kernel.context import AnyRole
 from swarm.kernel.message import ActorId, Message
 from swarm.kernel.roster import Roster
+from swarm.runtime.jobs import Fidelity
 
 RoleFactory: TypeAlias = Callable[[Roster, ActorId], AnyRole]
 """Builds the role of an actor. Must survive pickling: a module-level function or a partial."""
@@ -39,6 +40,8 @@ class Blueprint:
     watch: tuple[str, ...] = ()
     """Tags of messages that the console and the closing table want to see."""
     is_logged: bool = True
+    fidelity: Fidelity = "real"
+    """Whether jobs are carried out, or answered by formula."""
 
     def network(self, roster: Roster) -> LabNetwork:
         """Returns the kernel's view of the graph."""

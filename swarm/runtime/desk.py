@@ -119,7 +119,7 @@ class Desk:
 
     def perform(self, jobs: Sequence[Message]) -> list[Message]:
         """Carries out jobs for the host itself, side by side, and returns their results."""
-        tasks = [Task(codec().encode(job)) for job in jobs]
+        tasks = [self._job(job) for job in jobs]
         keys = [self._key(task) for task in tasks]
         for key, task in zip(keys, tasks, strict=True):
             self._start(key, task)
@@ -135,13 +135,18 @@ class Desk:
         return self._backend.close()
 
     def _task(self, order: Order) -> Task:
-        payload = codec().encode(order.message)
         if order.sort == "run":
-            return Task(payload)
-        return Task(payload, mind=self._blueprint.mind_of(self._roster.name(order.rank)))
+            return self._job(order.message)
+        mind = self._blueprint.mind_of(self._roster.name(order.rank))
+        return Task(codec().encode(order.message), mind=mind)
+
+    def _job(self, job: Message) -> Task:
+        return Task(codec().encode(job), fidelity=self._blueprint.fidelity)
 
     def _key(self, task: Task) -> str:
-        return sha256(self._salt + task.mind.encode() + b"\0" + task.payload).hexdigest()
+        return sha256(
+            self._salt + f"{task.mind} {task.fidelity} ".encode() + task.payload
+        ).hexdigest()
 
     def _start(self, key: str, task: Task) -> None:
         if key in self._done or key in self._open:

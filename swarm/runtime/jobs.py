@@ -1,22 +1,24 @@
 """Carries out what actors ordered: finds the function of a job by its tag, or the mind by its name.
 
-Tag ``<stage>.<name>`` means the function ``<name>`` of ``swarm.pipeline.<stage>.run``. A mind
-called ``<name>`` is the class ``<Name>`` of ``swarm.minds.<name>``.
+Tag ``<stage>.<name>`` means the function ``<name>`` of ``swarm.pipeline.<stage>.run``, or of
+``.surrogate`` where the scenario asks for surrogates instead of real work. A mind called
+``<name>`` is the class ``<Name>`` of ``swarm.minds.<name>``.
 """
 
 import importlib
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple, cast
-
-from swarm.minds.mind import Mind
+from typing import Literal, NamedTuple, cast
 
 from swarm.comms.codec import tag_of
 from swarm.errors import UsageError
 from swarm.kernel.message import Message
+from swarm.minds.mind import Mind
 from swarm.pipeline.wire import codec
 from swarm.pipeline.workbench import Workbench
+
+Fidelity = Literal["real", "surrogate"]
 
 
 class Task(NamedTuple):
@@ -24,6 +26,7 @@ class Task(NamedTuple):
 
     payload: bytes
     mind: str = ""
+    fidelity: Fidelity = "real"
 
 
 class Done(NamedTuple):
@@ -41,7 +44,7 @@ def execute(task: Task, bench: Workbench) -> Done:
     if task.mind:
         answer = load_mind(task.mind).decide(message)
     else:
-        answer = _function_of(tag_of(type(message)))(message, bench)
+        answer = _function_of(tag_of(type(message)), task.fidelity)(message, bench)
     return Done(codec().encode(answer), time.process_time() - began)
 
 
@@ -63,7 +66,8 @@ def load_mind(name: str) -> Mind:
 
 
 @cache
-def _function_of(tag: str) -> Callable[[Message, Workbench], Message]:
+def _function_of(tag: str, fidelity: Fidelity) -> Callable[[Message, Workbench], Message]:
     stage, _, name = tag.rpartition(".")
-    module = importlib.import_module(f"swarm.pipeline.{stage}.run")
+    file = "run" if fidelity == "real" else "surrogate"
+    module = importlib.import_module(f"swarm.pipeline.{stage}.{file}")
     return cast("Callable[[Message, Workbench], Message]", getattr(module, name))

@@ -6,8 +6,6 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from swarm.memory.notebook import NotebookSink
-
 from swarm.comms.digest import ChainDigest
 from swarm.comms.log import LogWriter
 from swarm.kernel.context import Order
@@ -15,6 +13,7 @@ from swarm.kernel.engine import Batch, Engine
 from swarm.kernel.envelope import PHASES, Envelope
 from swarm.kernel.message import Message
 from swarm.kernel.roster import Roster
+from swarm.memory.notebook import NotebookSink
 from swarm.pipeline.wire import codec
 from swarm.runtime.blueprint import Blueprint
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console as Terminal
@@ -23,19 +22,13 @@ class Lab:
     tell: Callable[[Outcome, Terminal], None] = lambda _outcome, _terminal: None
     """Shows a person how it went, after the common lines."""
 
-    def run(
-        self, options: Options | None = None, **changes: Any
-    ) -> Outcome:  # Any: Options' fields
+    def run(self, options: Options | None = None, **changes: Any) -> Outcome:  # noqa: ANN401
         """Runs the lab and returns how it ended.
 
         Args:
             options: Where and how to run.
-            changes: Fields of ``Options`` to change, for short calls: ``run(out=Path("x"))``.
+            changes: Fields of ``Options`` to change (any of them, hence any type), for short
+                calls: ``run(out=Path("x"))``.
         """
         chosen = replace(options or Options(), **changes)
         return launch(self.build(chosen), chosen, self.finish)
-
-
-def run_quietly(lab: Lab, out: Path, **changes: Any) -> Outcome:  # Any: Options' fields
-    """Runs a lab without showing progress; for tests and notebooks."""
-    return lab.run(out=out, is_live=False, **changes)

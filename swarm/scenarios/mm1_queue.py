@@ -3,7 +3,7 @@
 Poisson arrivals, exponential service, one server each. Little's law must hold within 2 %, and the
 mean waiting time must be within 5 % of ``rho / (mu - lambda)``.
 
-Source: D. G. Kendall's M/M/1; J. D. C. Little, "A proof for the queuing formula L = lambda W" (1961).
+Source: J. D. C. Little, "A proof for the queuing formula L = lambda W" (1961).
 """
 
 from functools import partial

@@ -11,7 +11,7 @@ from swarm.errors import UsageError
 from swarm.kernel.rng import Stream
 from swarm.units import Ticks
 
-_TRIES = 100
+_TRIES = 20
 _PATIENCE = 50
 
 
@@ -25,7 +25,7 @@ def small_world(n: int, seed: int, *, degree: int = 8, rewired: float = 0.1) -> 
         rewired: Probability that an edge of the ring leads to anybody instead, 0 to 1.
 
     Raises:
-        UsageError: If a parameter is out of range, or no draw of a hundred was connected.
+        UsageError: If a parameter is out of range, or no draw of twenty was connected.
 
     Source:
         Watts and Strogatz, "Collective dynamics of 'small-world' networks", Nature 393 (1998).

@@ -136,9 +136,9 @@ def _optimizers(spec: Optimizer) -> Iterator[tuple[str, Optimizer, float]]:
     for lr, prior in ((0.02, 8.0), (0.01, 3.0), (0.03, 3.0)):
         name = f"muon at {lr:g}"
         yield name, replace(spec, name="muon", lr=lr, adam_lr=ADAM_LR), prior
-    yield "adamw at 0.004", replace(spec, name="adamw", lr=0.004), 1.0
     for factor, prior in ((2.0, 4.0), (1.5, 2.0), (0.7, 2.0), (0.5, 2.0)):
         yield f"rate x{factor:g}", replace(spec, lr=_rounded(spec.lr * factor)), prior
+    yield "adamw at 0.004", replace(spec, name="adamw", lr=0.004), 1.0
     for factor in (2.0, 0.5):
         adam_lr = _rounded(spec.adam_lr * factor)
         yield f"adam rate x{factor:g}", replace(spec, adam_lr=adam_lr), 1.5

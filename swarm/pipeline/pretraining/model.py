@@ -46,8 +46,6 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(_Block(shape, generator) for _ in range(shape.depth))
         self.norm = _norm(shape)
         self.head_VW = _normal(VOCABULARY, shape.width, generator)
-        if shape.zero_init:
-            nn.init.zeros_(self.head_VW)
         rotation = _rotation(shape) if shape.positions == "rope" else None
         self.register_buffer("rotation", rotation, persistent=False)
         mask = _window_mask(shape) if shape.attention == "windowed" else None

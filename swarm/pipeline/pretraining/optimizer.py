@@ -19,6 +19,7 @@ from swarm.pipeline.pretraining.model import Transformer
 from swarm.pipeline.pretraining.spec import Optimizer
 
 _ADAM_BETAS = (0.9, 0.95)
+_MAX_NORM = 1.0
 _MOMENTUM = 0.95
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 _NEWTON_SCHULZ_STEPS = 5
@@ -41,6 +42,7 @@ class Updater:
             decayed = [matrix for matrix, _ in matrices]
             groups.append({"params": decayed, "weight_decay": spec.weight_decay})
         self._adam = torch.optim.AdamW(groups, betas=_ADAM_BETAS, fused=True)
+        self._clipped = [one for group in self._adam.param_groups for one in group["params"]]
         self._adam_lr = spec.lr if self._muon is None else spec.adam_lr
 
     def step(self, step: int, n_steps: int) -> None:
@@ -48,6 +50,7 @@ class Updater:
         factor = self._spec.rate(step, n_steps)
         for group in self._adam.param_groups:
             group["lr"] = self._adam_lr * factor
+        torch.nn.utils.clip_grad_norm_(self._clipped, _MAX_NORM)
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
         if self._muon is not None:

@@ -239,17 +239,17 @@ GENERATION_0_ARCHITECTURE = Architecture(
     width=64,
     depth=2,
     heads=4,
-    context=128,
+    context=64,
 )
 
 GENERATION_0_OPTIMIZER = Optimizer(
     name="adamw",
     lr=0.002,
     weight_decay=0.1,
-    batch_tokens=2048,
+    batch_tokens=512,
     warmup=0.1,
     schedule="cosine",
 )
 
-GENERATION_0_FLOPS = Flops(64_000_000_000)
-"""Budget of one training job: about 80,000 tokens of generation 0's shape."""
+GENERATION_0_FLOPS = Flops(56_000_000_000)
+"""Budget of one training job: about 75,000 tokens of generation 0's shape."""

@@ -1,0 +1,151 @@
+"""Rules: tries what the field would try, one change at a time, then combines what worked.
+
+Untried changes come first, drawn with weights: how much such a change usually matters, and what
+trials that already had it gained on other values. Once changes of the current value have gained,
+every third proposal combines two of them. A value that was tried, or that a recalled note calls by
+its tag, is not proposed again.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import ClassVar
+
+from swarm.comms.messages.mind import PartProposed, ProposePart
+from swarm.errors import WireError
+from swarm.kernel.message import Message
+from swarm.kernel.rng import Stream
+from swarm.minds.mind import unknown_question
+from swarm.pipeline.pretraining.menu import Change, changes
+from swarm.pipeline.pretraining.spec import Architecture, Optimizer
+from swarm.pipeline.pretraining.values import combine, identity, read_value, settings, value_tag
+
+COMBINE_EVERY = 3
+"""One proposal in so many combines, while there are untried combinations and changes."""
+
+PROMISING = 4.0
+"""How much more often a change is drawn that gained elsewhere; its inverse if it lost there."""
+
+LOWER_RATE, SHRINK = "lower_rate", "shrink"
+"""Advice of the one on duty, as words in a note."""
+
+
+class Rules:
+    """A mind that needs nothing but the question."""
+
+    is_light: ClassVar[bool] = True
+
+    def decide(self, question: Message) -> PartProposed:
+        """Answers ``mind.propose_part``.
+
+        Raises:
+            InvariantError: For a question of another type.
+            WireError: If the current value is not one of its part.
+        """
+        if not isinstance(question, ProposePart):
+            raise unknown_question(self, question)
+        stream = Stream(seed=question.seed, owner="mind", name="rules")
+        gains = tried_gains(question)
+        menu = changes(question.part, question.current)
+        noted = {word.strip("().,:;") for note in question.notes for word in note.split()}
+        is_open = _Untried(question.part, gains, noted)
+        singles = [change for change in menu if is_open(change)]
+        pairs = [change for change in _combinations(question, menu, gains) if is_open(change)]
+        if pairs and (not singles or stream.integer(COMBINE_EVERY) == 0):
+            chosen = pairs[0]
+        elif singles:
+            weights = [_weight(question, change, noted) for change in singles]
+            chosen = _draw(singles, weights, stream)
+        else:
+            return PartProposed(part=question.part, value="", reason="the menu is exhausted")
+        return PartProposed(part=question.part, value=chosen.value, reason=chosen.name)
+
+
+def tried_gains(question: ProposePart) -> dict[str, float]:
+    """Returns the mean gain of every value tried, by identity; a failed trial counts as a loss.
+
+    Values in the history that cannot be read are left out: neighbours wrote them.
+    """
+    found: dict[str, list[float]] = {}
+    for trial in question.history:
+        if trial.part != question.part:
+            continue
+        try:
+            same = identity(trial.part, trial.value)
+        except WireError:
+            continue
+        found.setdefault(same, []).append(_LOST if trial.failed else trial.gain_bpb)
+    return {same: sum(each) / len(each) for same, each in found.items()}
+
+
+_LOST = -1.0
+
+
+class _Untried:
+    """Says whether a change is open; each value once, even if two names lead to it."""
+
+    def __init__(self, part: str, gains: Mapping[str, float], noted: set[str]) -> None:
+        self._part, self._gains, self._noted = part, gains, noted
+
+    def __call__(self, change: Change) -> bool:
+        same = identity(self._part, change.value)
+        return same not in self._gains and value_tag(self._part, change.value) not in self._noted
+
+
+def _combinations(
+    question: ProposePart, menu: Sequence[Change], gains: Mapping[str, float]
+) -> list[Change]:
+    """Returns combinations of two changes that gained, the most promising sum first."""
+    part, current = question.part, question.current
+    by_gain = [(gains.get(identity(part, change.value), 0.0), change) for change in menu]
+    good = [(gain, change) for gain, change in by_gain if gain > 0.0]
+    found = []
+    for (gain_a, a), (gain_b, b) in combinations(good, 2):
+        value = combine(part, current, a.value, b.value)
+        if value is not None and identity(part, value) != identity(part, current):
+            found.append((gain_a + gain_b, Change(f"{a.name} and {b.name}", value, 1.0)))
+    return [change for _, change in sorted(found, key=lambda pair: (-pair[0], pair[1].value))]
+
+
+def _weight(question: ProposePart, change: Change, noted: set[str]) -> float:
+    part = question.part
+    old, new = read_value(part, question.current), read_value(part, change.value)
+    weight = change.prior
+    if isinstance(old, Optimizer) and isinstance(new, Optimizer):
+        weight *= _hindsight(question, _made(old, new))
+        weight /= PROMISING if LOWER_RATE in noted and new.lr > old.lr else 1.0
+    if isinstance(old, Architecture) and isinstance(new, Architecture):
+        weight *= _hindsight(question, _made(old, new))
+        grows = new.flops_per_token() > old.flops_per_token()
+        weight /= PROMISING if SHRINK in noted and grows else 1.0
+    return weight
+
+
+def _made(old: Architecture | Optimizer, new: Architecture | Optimizer) -> dict[str, object]:
+    before = settings(old)
+    return {name: value for name, value in settings(new).items() if value != before[name]}
+
+
+def _hindsight(question: ProposePart, made: Mapping[str, object]) -> float:
+    """Returns a factor: what trials of other values that had these settings speak for."""
+    seen = []
+    for trial in question.history:
+        if trial.part != question.part:
+            continue
+        try:
+            spec = read_value(trial.part, trial.value)
+        except WireError:
+            continue
+        if isinstance(spec, Architecture | Optimizer) and made.items() <= settings(spec).items():
+            seen.append(_LOST if trial.failed else trial.gain_bpb)
+    if not seen:
+        return 1.0
+    return PROMISING if sum(seen) > 0.0 else 1.0 / PROMISING
+
+
+def _draw(options: Sequence[Change], weights: Sequence[float], stream: Stream) -> Change:
+    at = stream.random() * sum(weights)
+    for option, weight in zip(options, weights, strict=True):
+        at -= weight
+        if at < 0.0:
+            return option
+    return options[-1]

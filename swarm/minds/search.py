@@ -1,0 +1,114 @@
+"""Search: Optuna's tree-structured Parzen estimator, rebuilt from the question at each call.
+
+The current value enters as a trial of gain 0; gains that were measured on a ship on which the
+current value was itself tried are counted from what it gained there. A trial that failed counts as
+a little worse than the worst one, so that the sampler learns where training breaks.
+
+Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (NeurIPS 2011), as in Optuna.
+"""
+
+from typing import Any, ClassVar
+
+from swarm.comms.messages.mind import PartProposed, ProposePart
+from swarm.errors import WireError
+from swarm.kernel.message import Message
+from swarm.minds.mind import unknown_question
+from swarm.pipeline.pretraining.space import Choice, Dimension, Setting, space, to_point, to_value
+from swarm.pipeline.pretraining.values import describe, identity, value_tag
+
+STARTUP_TRIALS = 6
+"""Fewer trials than these, and the sampler draws at random."""
+
+ATTEMPTS = 48
+"""Draws until the mind concedes that nothing is left: most repeat, or cannot be built."""
+
+FAILED_BELOW_WORST_BPB = 0.1
+
+
+class Search:
+    """A mind that samples where the history suggests gains."""
+
+    is_light: ClassVar[bool] = False
+
+    def decide(self, question: Message) -> PartProposed:
+        """Answers ``mind.propose_part``.
+
+        Raises:
+            InvariantError: For a question of another type.
+            WireError: If the current value is not one of its part.
+        """
+        if not isinstance(question, ProposePart):
+            raise unknown_question(self, question)
+        part, current = question.part, question.current
+        dimensions = space(part, current)
+        results = _results(question)
+        noted = {word.strip("().,:;") for note in question.notes for word in note.split()}
+        study, distributions = _study(question, dimensions, results)
+        taken = {identity(part, value) for value, _ in results}
+        for _ in range(ATTEMPTS if dimensions else 0):
+            point: dict[str, Setting] = study.ask(distributions).params
+            value = to_value(part, point, current)
+            if value is None or identity(part, value) in taken:
+                continue
+            if value_tag(part, value) not in noted:
+                reason = f"sampled after {len(results)} trials: {describe(part, value, current)}"
+                return PartProposed(part=part, value=value, reason=reason)
+        return PartProposed(part=part, value="", reason=f"nothing new in {ATTEMPTS} draws")
+
+
+def _results(question: ProposePart) -> list[tuple[str, float]]:
+    """Returns (value, gain over the current value) of the current value and all readable trials."""
+    part = question.part
+    now = identity(part, question.current)
+    readable = []
+    for trial in question.history:
+        if trial.part != part:
+            continue
+        try:
+            readable.append((trial, identity(part, trial.value)))
+        except WireError:  # a neighbour wrote it
+            continue
+    offsets = {
+        trial.base: trial.gain_bpb for trial, same in readable if same == now and not trial.failed
+    }
+    gains = [trial.gain_bpb - offsets.get(trial.base, 0.0) for trial, _ in readable]
+    worst = min([0.0, *(g for g, (t, _) in zip(gains, readable, strict=True) if not t.failed)])
+    return [(question.current, 0.0)] + [
+        (trial.value, worst - FAILED_BELOW_WORST_BPB if trial.failed else gain)
+        for gain, (trial, _) in zip(gains, readable, strict=True)
+    ]
+
+
+def _study(
+    question: ProposePart, dimensions: tuple[Dimension, ...], results: list[tuple[str, float]]
+) -> tuple[Any, dict[str, object]]:  # Any: optuna comes without types
+    """Returns a study that has seen the results, and the distributions to ask it for."""
+    import optuna  # noqa: PLC0415 - takes a second, and only workers need it
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = optuna.samplers.TPESampler(
+        seed=question.seed % 2**32, n_startup_trials=STARTUP_TRIALS, multivariate=False
+    )
+    study = optuna.create_study(
+        storage=optuna.storages.InMemoryStorage(), sampler=sampler, direction="maximize"
+    )
+    distributions = {dimension.name: _distribution(dimension) for dimension in dimensions}
+    for value, gain in results:
+        point = to_point(question.part, value, dimensions)
+        known = {name: distributions[name] for name in point}
+        study.add_trial(optuna.trial.create_trial(params=point, distributions=known, value=gain))
+    return study, distributions
+
+
+def _distribution(dimension: Dimension) -> object:
+    import optuna  # noqa: PLC0415 - see above
+
+    if isinstance(dimension, Choice):
+        return optuna.distributions.CategoricalDistribution(dimension.options)
+    if dimension.step:
+        return optuna.distributions.IntDistribution(
+            int(dimension.low), int(dimension.high), step=dimension.step
+        )
+    return optuna.distributions.FloatDistribution(
+        dimension.low, dimension.high, log=dimension.is_log
+    )

@@ -1,0 +1,159 @@
+"""The search space of each part, for samplers: named dimensions, and values as points in them.
+
+Widths of rates and shapes: what trains at this size in seconds.
+"""
+
+from collections.abc import Mapping
+from typing import TypeAlias, get_args
+
+import msgspec
+from msgspec.structs import asdict, replace
+
+from swarm.comms.messages.ship import PartValue
+from swarm.pipeline.parts import canonical_json
+from swarm.pipeline.pretraining.spec import (
+    Activation,
+    Architecture,
+    Attention,
+    Mixture,
+    Norm,
+    Optimizer,
+    OptimizerName,
+    Positions,
+    Schedule,
+)
+from swarm.pipeline.pretraining.values import Spec, normal, read_value, thousandths
+
+Setting: TypeAlias = str | int | float | bool
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One of several settings without an order."""
+
+    name: str
+    options: tuple[Setting, ...]
+
+
+class Range(msgspec.Struct, frozen=True):
+    """A number between two bounds, both included."""
+
+    name: str
+    low: float
+    high: float
+    is_log: bool = False
+    step: int = 0
+    """Above 0: whole numbers, this far apart, from ``low``."""
+
+
+Dimension: TypeAlias = Choice | Range
+
+ARCHITECTURE: tuple[Dimension, ...] = (
+    Choice("norm", get_args(Norm)),
+    Choice("positions", get_args(Positions)),
+    Choice("activation", get_args(Activation)),
+    Choice("qk_norm", (False, True)),
+    Choice("zero_init", (False, True)),
+    Range("width", 32, 128, step=16),
+    Range("depth", 1, 4, step=1),
+    Choice("heads", (1, 2, 4, 8)),
+    Choice("attention", get_args(Attention)),
+    Choice("window", (16, 32, 64)),
+    Choice("n_kv_heads", (1, 2)),
+)
+"""The context stays as it is."""
+
+OPTIMIZER: tuple[Dimension, ...] = (
+    Choice("name", get_args(OptimizerName)),
+    Range("adamw.lr", 3e-4, 2e-2, is_log=True),
+    Range("muon.lr", 3e-3, 1e-1, is_log=True),
+    Range("adam_lr", 5e-4, 3e-2, is_log=True),
+    Range("weight_decay", 0.0, 0.4),
+    Choice("batch_tokens", (512, 1024, 2048, 4096)),
+    Range("warmup", 0.0, 0.4),
+    Choice("schedule", get_args(Schedule)),
+)
+"""Each update rule has a rate of its own; the other one's has no effect."""
+
+_FLATTEN = 3
+"""A weight is the third power of its coordinate, so that small shares are sampled too."""
+
+
+def space(part: str, current: PartValue) -> tuple[Dimension, ...]:
+    """Returns the dimensions of a part; a mixture has one per domain of its current value.
+
+    A checkpoint has none.
+
+    Raises:
+        WireError: If the value is not one of that part.
+    """
+    match read_value(part, current):
+        case Mixture(weights=weights):
+            return tuple(Range(name, 0.0, 1.0) for name, _ in weights)
+        case Architecture():
+            return ARCHITECTURE
+        case Optimizer():
+            return OPTIMIZER
+        case _:
+            return ()
+
+
+def to_point(part: str, value: PartValue, dimensions: tuple[Dimension, ...]) -> dict[str, Setting]:
+    """Returns where a value stands; coordinates that it lacks or that are out of bounds are absent.
+
+    Raises:
+        WireError: If the value is not one of that part.
+    """
+    settings = _coordinates(normal(read_value(part, value)))
+    return {
+        dimension.name: settings[dimension.name]
+        for dimension in dimensions
+        if dimension.name in settings and _holds(dimension, settings[dimension.name])
+    }
+
+
+def to_value(part: str, point: Mapping[str, Setting], current: PartValue) -> PartValue | None:
+    """Returns the value at a point, or nothing where none can be built.
+
+    Args:
+        part: One of those that have a space.
+        point: A coordinate for each dimension.
+        current: Supplies what the space leaves out.
+    """
+    old, settings = read_value(part, current), dict(point)
+    match old:
+        case Mixture():
+            weights = tuple((name, float(at) ** _FLATTEN) for name, at in settings.items())
+            new: Spec = Mixture(weights=weights)
+            if new.problem() is None:
+                new = Mixture(weights=thousandths(weights))
+        case Architecture():
+            new = replace(old, **settings)
+        case Optimizer():
+            rates = {name: settings.pop(f"{name}.lr") for name in get_args(OptimizerName)}
+            settings["lr"] = rates[str(settings["name"])]
+            new = replace(old, **{name: _rounded(at) for name, at in settings.items()})
+        case _:
+            return None
+    return canonical_json(normal(new)) if new.problem() is None else None
+
+
+def _coordinates(spec: Spec) -> dict[str, Setting]:
+    if isinstance(spec, Mixture):
+        largest = max(weight for _, weight in spec.weights)
+        return {name: (weight / largest) ** (1 / _FLATTEN) for name, weight in spec.weights}
+    settings: dict[str, Setting] = asdict(spec)
+    if isinstance(spec, Optimizer):
+        settings[f"{spec.name}.lr"] = settings.pop("lr")
+    return settings
+
+
+def _holds(dimension: Dimension, setting: Setting) -> bool:
+    if isinstance(dimension, Choice):
+        return setting in dimension.options
+    at = float(setting)
+    on_grid = not dimension.step or (at - dimension.low) % dimension.step == 0
+    return dimension.low <= at <= dimension.high and on_grid
+
+
+def _rounded(setting: Setting) -> Setting:
+    return float(f"{setting:.3g}") if isinstance(setting, float) else setting
