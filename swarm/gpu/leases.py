@@ -47,8 +47,10 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     shares: tuple[Share, ...]
     granted_at: Ticks
     starts_at: Ticks
-    """When the paid time began: ``granted_at``, or later if the price had to be paid first."""
+    """When the paid time begins: ``granted_at``, or later if the price had to be paid first."""
     ends_at: Ticks
+    is_begun: bool
+    """Whether paid time runs. A lease that is only held, until its price is in, cannot expire."""
     price: Credits
 
     @property

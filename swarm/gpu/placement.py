@@ -45,17 +45,15 @@ class Consolidate:
     ) -> tuple[Take, ...] | None:
         """Returns where a gang goes, or None if it does not fit."""
         size = max(sizes)
-        if gpus <= size:
-            node = _fullest_with_room(gpus, idle=idle, size=size)
-            return None if node is None else (Take(node=node, gpus=gpus),)
-        n_whole, rest = divmod(gpus, size)
-        whole = [node for node, n_idle in enumerate(idle) if n_idle == size][:n_whole]
-        if len(whole) < n_whole:
-            return None
+        n_whole, rest = divmod(gpus, size) if gpus > size else (0, gpus)
+        whole: list[int] = []
+        if n_whole:
+            whole = [node for node, n_idle in enumerate(idle) if n_idle == size][:n_whole]
+            if len(whole) < n_whole:
+                return None
         takes = [Take(node=node, gpus=size) for node in whole]
         if rest:
-            left = [0 if node in whole else n_idle for node, n_idle in enumerate(idle)]
-            node = _fullest_with_room(rest, idle=left, size=size)
+            node = _fullest_with_room(rest, idle=idle, without=whole)
             if node is None:
                 return None
             takes.append(Take(node=node, gpus=rest))
@@ -68,9 +66,9 @@ class Consolidate:
         return n_whole * size + max((n_idle for n_idle in idle if n_idle < size), default=0)
 
 
-def _fullest_with_room(gpus: int, *, idle: Sequence[int], size: int) -> int | None:
-    # One search per level instead of one loop over the nodes: ten times faster at 250 nodes.
-    for n_idle in range(gpus, size + 1):
-        if n_idle in idle:
-            return idle.index(n_idle)
-    return None
+def _fullest_with_room(gpus: int, *, idle: Sequence[int], without: Sequence[int]) -> int | None:
+    best: int | None = None
+    for node, n_idle in enumerate(idle):
+        if n_idle >= gpus and (best is None or n_idle < idle[best]) and node not in without:
+            best = node
+    return best

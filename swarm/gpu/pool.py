@@ -2,9 +2,11 @@
 
 A pool is state: one Struct that encodes to JSON and back, so that it can live inside an actor's
 state. It decides nothing. A round is: ``awards = mechanism.allocate(pool.queue, pool.view(...),
-now)``, then ``pool.grant(award, now)`` for each, at the same instant.
+now)``, then ``pool.grant(award, now, ...)`` for each, at the same instant.
 
-States of a request: waiting -> leased -> gone; ``withdraw`` leads from waiting to gone.
+States of a request: waiting -> held -> begun -> gone. ``grant`` leads to held or straight to begun,
+``begin`` from held to begun, ``withdraw`` from waiting to gone, ``release`` from held or begun to
+gone.
 """
 
 from typing import NoReturn
@@ -83,8 +85,14 @@ class Pool(msgspec.Struct, kw_only=True):
         """Takes a request out of the queue and returns it; None if it does not wait."""
         return self.waiting.pop(contract, None)
 
-    def grant(self, award: Award, now: Ticks) -> Lease:
-        """Turns an award into a lease that starts now.
+    def grant(self, award: Award, now: Ticks, *, is_begun: bool) -> Lease:
+        """Turns an award into a lease; its GPUs are taken from now on.
+
+        Args:
+            award: What the mechanism decided at this instant.
+            now: The virtual time.
+            is_begun: Whether the paid time runs from now. If not, the lease is only held, and
+                ``begin`` starts its time.
 
         Raises:
             InvariantError: If the request does not wait, the award is not its whole gang, or the
@@ -104,6 +112,7 @@ class Pool(msgspec.Struct, kw_only=True):
             granted_at=now,
             starts_at=now,
             ends_at=Ticks(now + request.duration),
+            is_begun=is_begun,
             price=award.payment,
         )
         del self.waiting[request.contract]
@@ -111,15 +120,17 @@ class Pool(msgspec.Struct, kw_only=True):
         return lease
 
     def begin(self, contract: ContractId, now: Ticks) -> Lease:
-        """Restarts the paid time of a lease, for a price that had to be collected first.
+        """Starts the time of a lease that was held until its price came in.
 
         Raises:
-            InvariantError: If there is no such lease.
+            InvariantError: If there is no such lease, or its time runs already.
         """
         self._count(now)
         held = self._lease(contract)
+        if held.is_begun:
+            _broken("paid time begins once", f"a lease of {contract} that is only held", f"{held}")
         ends_at = Ticks(now + held.ends_at - held.starts_at)
-        begun = msgspec.structs.replace(held, starts_at=now, ends_at=ends_at)
+        begun = msgspec.structs.replace(held, starts_at=now, ends_at=ends_at, is_begun=True)
         self.leases[contract] = begun
         return begun
 
@@ -139,7 +150,7 @@ class Pool(msgspec.Struct, kw_only=True):
 
     def expired(self, now: Ticks) -> list[Lease]:
         """Returns the leases whose time is over and that ``release`` must end, by end."""
-        over = (lease for lease in self.leases.values() if lease.ends_at <= now)
+        over = (lease for lease in self.leases.values() if lease.is_begun and lease.ends_at <= now)
         return sorted(over, key=lambda lease: (lease.ends_at, lease.contract))
 
     def usage(self, now: Ticks) -> Usage:

@@ -10,6 +10,11 @@ What the test assumes and cannot check: measurements are independent, each from 
 no other measurement of either arm used, and none was made to look for the candidate in the first
 place (the best of many tries is lucky; its own first score is no evidence).
 
+Measured with the defaults on normal noise of .037 bits per byte (10,000 no-ops, 2,000 gains; base
+arm equally long / twice as long): no-ops accepted .006 / .006 after 12 / 9.5 candidate seeds in the
+mean, true gains of .05 accepted .98 / .98 after 17 / 13, of .02 .25 / .27. A candidate noisier than
+its base, .048 against .027, is the worst case seen: no-ops accepted .011 / .009.
+
 Source: B. L. Welch, "The generalization of 'Student's' problem when several different population
 variances are involved", Biometrika 34 (1947). The error rate spent look by look, and intervals at
 the level of the look: Jennison and Turnbull, "Group Sequential Methods" (2000), chapters 7 and 9.

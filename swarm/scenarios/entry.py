@@ -60,7 +60,7 @@ class Front:
         app.command(help=f"Run the scenario {self._name}.")(self.run)
         run_command(app, arguments)
 
-    def run(
+    def run(  # noqa: PLR0917  typer reads the signature, nobody calls it by position
         self,
         seed: Annotated[int, typer.Option(help="Seed of every random stream.")] = 0,
         actors: Annotated[

@@ -161,12 +161,11 @@ def test_leases_never_exceed_the_pool_over_many_rounds(
     for step in steps:
         now = Ticks(now + step)
         for lease in pool.expired(now):
-            # Rounds are further apart than ticks: what ended in between was released on time.
             pool.release(lease.contract, now)
         admit(waiting[:3], pool)
         del waiting[:3]
         for award in play_round(mechanism(name), pool, now):
-            pool.grant(award, now)
+            pool.grant(award, now, is_begun=True)
 
         pool.audit(now)
         assert sum(lease.gpus for lease in pool.leases.values()) + pool.n_idle == 12

@@ -33,14 +33,17 @@ def request(contract: str, gpus: int, *, duration: int = 100, at: int = 0) -> Re
     )
 
 
-def lease(pool: Pool, contract: str, gpus: int, *, at: int = 0, duration: int = 100) -> Lease:
+def lease(
+    pool: Pool, contract: str, gpus: int, *, at: int = 0, duration: int = 100, is_begun: bool = True
+) -> Lease:
     """Submits and grants at once, where consolidation puts it."""
     asked = request(contract, gpus, duration=duration, at=at)
     pool.submit(asked)
     view = pool.view(Consolidate())
     takes = Consolidate().place(gpus, idle=view.idle, sizes=view.sizes)
     assert takes is not None
-    return pool.grant(Award(request=asked, takes=takes, payment=Credits(7)), Ticks(at))
+    award = Award(request=asked, takes=takes, payment=Credits(7))
+    return pool.grant(award, Ticks(at), is_begun=is_begun)
 
 
 def test_lease_names_its_devices_holder_times_and_price() -> None:
@@ -108,9 +111,26 @@ def test_expired_leases_are_those_whose_end_has_come_by_end_then_contract() -> N
     assert [one.contract for one in expired] == ["c/0", "a/0", "b/0"]
 
 
+def test_lease_that_is_only_held_does_not_expire() -> None:
+    pool = make()
+    lease(pool, "ada/0", 4, duration=5, is_begun=False)
+
+    pool.audit(Ticks(9))
+
+    assert pool.expired(Ticks(9)) == []
+
+
+def test_time_of_a_lease_cannot_begin_twice() -> None:
+    pool = make()
+    lease(pool, "ada/0", 4)
+
+    with pytest.raises(InvariantError, match="paid time begins once"):
+        pool.begin(ADA, Ticks(1))
+
+
 def test_paid_time_begins_when_the_price_was_collected() -> None:
     pool = make()
-    lease(pool, "ada/0", 4, at=10)
+    lease(pool, "ada/0", 4, at=10, is_begun=False)
 
     begun = pool.begin(ADA, Ticks(13))
 
@@ -120,7 +140,7 @@ def test_paid_time_begins_when_the_price_was_collected() -> None:
 
 def test_gpu_time_is_leased_from_the_grant_to_the_release() -> None:
     pool = make()
-    lease(pool, "ada/0", 4, at=10)
+    lease(pool, "ada/0", 4, at=10, is_begun=False)
     pool.begin(ADA, Ticks(13))
     lease(pool, "bob/0", 1, at=20)
 
@@ -181,7 +201,7 @@ def test_grant_to_somebody_who_does_not_wait_is_a_bug() -> None:
     award = Award(request=request("ada/0", 1), takes=(Take(node=0, gpus=1),), payment=Credits(0))
 
     with pytest.raises(InvariantError, match="only who waits gets a lease"):
-        make().grant(award, Ticks(0))
+        make().grant(award, Ticks(0), is_begun=True)
 
 
 def test_part_of_a_gang_is_a_bug() -> None:
@@ -189,10 +209,10 @@ def test_part_of_a_gang_is_a_bug() -> None:
     asked = request("ada/0", 4)
     pool.submit(asked)
 
+    award = Award(request=asked, takes=(Take(node=0, gpus=3),), payment=Credits(0))
+
     with pytest.raises(InvariantError, match="a gang starts whole: expected 4 GPUs"):
-        pool.grant(
-            Award(request=asked, takes=(Take(node=0, gpus=3),), payment=Credits(0)), Ticks(0)
-        )
+        pool.grant(award, Ticks(0), is_begun=True)
 
 
 def test_grant_of_gpus_that_are_not_idle_is_a_bug() -> None:
@@ -201,10 +221,10 @@ def test_grant_of_gpus_that_are_not_idle_is_a_bug() -> None:
     asked = request("bob/0", 2)
     pool.submit(asked)
 
+    award = Award(request=asked, takes=(Take(node=0, gpus=2),), payment=Credits(0))
+
     with pytest.raises(InvariantError, match=r"only idle GPUs.*node-0, came 2 for bob/0"):
-        pool.grant(
-            Award(request=asked, takes=(Take(node=0, gpus=2),), payment=Credits(0)), Ticks(0)
-        )
+        pool.grant(award, Ticks(0), is_begun=True)
 
 
 def test_release_of_an_unknown_lease_is_a_bug() -> None:
@@ -281,11 +301,11 @@ class AnyHistory(RuleBasedStateMachine):
         self.pool.submit(msgspec.structs.replace(asked, bid=Credits(bid)))
         self.asked += 1
 
-    @rule()
-    def play_round(self) -> None:
+    @rule(is_begun=st.booleans())
+    def play_round(self, is_begun: bool) -> None:
         view = self.pool.view(Consolidate())
         for award in SealedBid().allocate(self.pool.queue, view, self.now):
-            self.pool.grant(award, self.now)
+            self.pool.grant(award, self.now, is_begun=is_begun)
 
     @rule(ticks=st.integers(1, 20))
     def let_time_pass(self, ticks: int) -> None:
@@ -295,12 +315,12 @@ class AnyHistory(RuleBasedStateMachine):
         self.now = until
 
     @precondition(lambda self: self.pool.leases)
-    @rule(data=st.data(), is_early_end=st.booleans())
-    def touch_a_lease(self, data: st.DataObject, is_early_end: bool) -> None:
+    @rule(data=st.data(), is_released=st.booleans())
+    def touch_a_lease(self, data: st.DataObject, is_released: bool) -> None:
         contract = data.draw(st.sampled_from(sorted(self.pool.leases)))
-        if is_early_end:
+        if is_released:
             self.pool.release(contract, self.now)
-        else:
+        elif not self.pool.leases[contract].is_begun:
             self.pool.begin(contract, self.now)
 
     @precondition(lambda self: self.pool.waiting)

@@ -35,7 +35,8 @@ def lease(pool: Pool, contract: str, gpus: int, *, duration: int) -> None:
     view = pool.view(PLACEMENT)
     takes = PLACEMENT.place(gpus, idle=view.idle, sizes=view.sizes)
     assert takes is not None
-    pool.grant(Award(request=asked, takes=takes, payment=Credits(0)), Ticks(0))
+    award = Award(request=asked, takes=takes, payment=Credits(0))
+    pool.grant(award, Ticks(0), is_begun=True)
 
 
 def test_request_that_can_be_served_is_not_refused() -> None:

@@ -63,13 +63,9 @@ def _critical_value(winner: Request, behind: Sequence[Request], room: Room) -> C
     The round is played on without the winner. It may fall behind everybody after whom it still
     fits, so the bid to beat is the first that takes the last place it could have had.
     """
-    too_large = None
     for rival in behind:
-        if too_large is not None and rival.gpus >= too_large:
-            continue  # what did not fit once will not fit when less is idle
         takes = room.place(rival.gpus)
         if takes is None:
-            too_large = rival.gpus
             continue
         room.take(takes)
         if room.place(winner.gpus) is None:

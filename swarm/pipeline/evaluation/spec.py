@@ -16,7 +16,7 @@ Split = Literal["sealed", "audit"]
 BLOCK_BYTES = 256
 """Length of a block; every byte of it is predicted exactly once."""
 
-N_BLOCKS = 128
+N_BLOCKS = 96
 """How many blocks an evaluation reads, unless there is a reason for another number."""
 
 

@@ -4,7 +4,8 @@ Legend of suffixes: B sequences, T positions, W width, H heads, K key-value head
 head, V vocabulary (256 bytes).
 
 Sources: GPT-2 (layout, initialisation: normal of deviation .02, output projections of the blocks
-divided by the root of their number), RoFormer (arXiv:2104.09864, rotary positions), Primer
+divided by the root of their number; for ``zero_init`` nanochat's: those at zero, the matrices before
+them with deviation 1 / sqrt(columns)), RoFormer (arXiv:2104.09864, rotary positions), Primer
 (arXiv:2109.08668, squared ReLU), GLU variants (arXiv:2002.05202, SwiGLU), GQA (arXiv:2305.13245),
 query-key normalisation (arXiv:2010.04245; here to unit root mean square, without a learned scale).
 Deviations: no biases in matrices, no dropout, input and output embeddings are not tied.
@@ -104,9 +105,14 @@ class _Block(nn.Module):
         self.attention_out = _normal(width, width, generator)
         self.up = _normal(n_up, width, generator)
         self.mlp_out = _normal(width, hidden, generator)
+        before, after = (1.0, (2 * shape.depth) ** -0.5)
+        if shape.zero_init:
+            before, after = width**-0.5 / _INIT_STD, 0.0
         with torch.no_grad():
+            for one in (self.query_key_value, self.up):
+                one.mul_(before)
             for one in (self.attention_out, self.mlp_out):
-                one.mul_(0.0 if shape.zero_init else (2 * shape.depth) ** -0.5)
+                one.mul_(after)
 
     def forward(self, x_BTW: Tensor, rotation: Tensor | None, mask_TT: Tensor | None) -> Tensor:
         x_BTW = x_BTW + self._attend(self.norm_1(x_BTW), rotation, mask_TT)

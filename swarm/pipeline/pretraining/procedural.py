@@ -15,6 +15,7 @@ from hashlib import shake_256
 _SYMBOLS = b"abcdefgh"
 _OPEN, _CLOSE = b"([{<", b")]}>"
 _MAX_DEPTH = 8
+_BASE64 = 4 * b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +76,14 @@ def arithmetic(n_bytes: int, seed: int, split: str) -> bytes:
     return "".join(f"{a:02d}+{b:02d}={a + b:03d}\n" for a, b in pairs).encode()[:n_bytes]
 
 
+def noise(n_bytes: int, seed: int, split: str) -> bytes:
+    """Writes base64 characters drawn evenly: 6 bits each, and nothing to learn but the alphabet."""
+    return shake_256(f"noise/{seed}/{split}".encode()).digest(n_bytes).translate(_BASE64)
+
+
 SOURCES = (
     Source(name="markov", entropy_bpb=1.75, write=markov),
     Source(name="brackets", entropy_bpb=1.875, write=brackets),
     Source(name="arithmetic", entropy_bpb=1.2, write=arithmetic),
+    Source(name="noise", entropy_bpb=6.0, write=noise),
 )

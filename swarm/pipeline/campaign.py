@@ -1,0 +1,378 @@
+"""A campaign: lease a gang, train these specifications on it, have the models scored.
+
+Whoever makes claims about models does the same thing (a researcher with one seed, a reviewer with
+four, the integrator with eight), so it stands here once: a state that a role keeps inside its own,
+and functions that move it. The role's side of it is four lines::
+
+    case lease.Granted() | Trained() | cn.Propose() | ...:      # every type in CampaignMessage
+        if campaign is None or not concerns(campaign, message, ctx.cause):
+            decline(ctx, message)                               # late, or never mine
+        elif advance(ctx, campaign, message, self._means):      # True exactly once, at the end
+            self._conclude(ctx)                                 # phase is "scored" or "failed"
+
+Protocol  holder of a lease (``comms/messages/lease.py``), then initiator of one ``evaluate``
+          contract (``comms/contracts.py``). One GPU of the gang per job; with more jobs than GPUs
+          the next one, in the order given, starts when one ends.
+States    leasing -> training -> scoring -> scored; ``failed`` from anywhere, with ``reason``.
+          A job that fails starts no further ones; the gang is given back when the last has ended.
+Asks      ``Train`` jobs, in the order of the specifications.
+Raises    nothing: whatever goes wrong is data.
+
+Deadlines: a lease that is not granted within ``lease_patience`` is given up, an evaluator that does
+not inform ``patience`` after its own promise loses the contract. So a campaign always ends.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from heapq import heapreplace
+from typing import Literal, TypeAlias, assert_never
+
+import msgspec
+
+from swarm.comms import contracts
+from swarm.comms.messages import contract_net as cn
+from swarm.comms.messages import lease, work
+from swarm.comms.messages import treasury as money
+from swarm.errors import WireError
+from swarm.kernel.message import ActorId, ContractId, MessageId
+from swarm.kernel.role import Context
+from swarm.pipeline import tasks
+from swarm.pipeline.pretraining.spec import Train, Trained
+from swarm.units import Credits, Ticks
+
+CampaignMessage: TypeAlias = (
+    lease.Granted | lease.Refused | lease.Pending | lease.Ended
+    | Trained | work.JobFailed
+    | cn.Propose | cn.Refuse | cn.BiddingClosed | cn.InformResult | cn.Failure | cn.Overdue
+    | money.Secured | money.Denied
+)  # fmt: skip
+Phase: TypeAlias = Literal["leasing", "training", "scoring", "scored", "failed"]
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """With whom a role works, what it pays at most, how long it waits: configuration, not state."""
+
+    broker: ActorId
+    treasury: ActorId
+    evaluators: tuple[ActorId, ...]
+    bid_per_gpu_tick: Credits
+    max_price_per_score: Credits
+    """What one artifact's evaluation may cost; dearer proposals are rejected."""
+    bidding_window: Ticks
+    """How long evaluators may propose; at least two latencies, or nobody's proposal arrives."""
+    patience: Ticks
+    """How long after its promised end an evaluator may inform."""
+    lease_patience: Ticks
+    """How long a lease may be waited for."""
+    lookahead: Ticks = Ticks(60)
+    """No job takes less, and each way of a message takes about as long."""
+
+
+class Campaign(msgspec.Struct):
+    """Where one campaign stands. Lists are in the order of the specifications."""
+
+    lease: ContractId
+    """Empty if nothing is trained."""
+    scoring: ContractId
+    seed: int
+    """Chooses the blocks on which all artifacts are scored."""
+    specs: list[Train]
+    takes: list[Ticks]
+    artifacts: list[str]
+    """SHA-256 of the models; empty until trained."""
+    phase: Phase = "leasing"
+    running: dict[MessageId, int] = {}
+    """Index of the specification by what ``ctx.run`` returned."""
+    n_started: int = 0
+    failures: list[str] = []
+    """Why jobs failed."""
+    call: contracts.Call | None = None
+    scores: list[tasks.Score] = []
+    """When ``scored``: one per artifact."""
+    reason: str = ""
+    """Why it failed, or why it is winding down."""
+    waits: str = ""
+    """Why the lease was not granted in the last round."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing further will happen."""
+        return self.phase in ("scored", "failed")
+
+
+def start(
+    ctx: Context,
+    means: Means,
+    *,
+    lease_contract: ContractId,
+    scoring_contract: ContractId,
+    purpose: str,
+    specs: Sequence[Train],
+    takes: Sequence[Ticks],
+    gpus: int,
+    seed: int,
+) -> Campaign:
+    """Requests a gang for all specifications, with a tenth of the time as slack.
+
+    Args:
+        ctx: The role's context.
+        means: Configuration.
+        lease_contract: A fresh contract id of the role's.
+        scoring_contract: Another.
+        purpose: For the broker, and for people.
+        specs: What to train, at least one.
+        takes: How long each takes on one GPU, from the cost model.
+        gpus: Size of the gang; a larger one than there are specifications is cut down.
+        seed: For the evaluation; artifacts scored in one campaign are paired by it.
+    """
+    gang = min(gpus, len(specs))
+    lengths = [max(ticks, means.lookahead) for ticks in takes]
+    duration = lease_duration(lengths, gpus=gang, lookahead=means.lookahead)
+    bid = Credits(gang * duration * means.bid_per_gpu_tick)
+    request = lease.Request(
+        contract=lease_contract, gpus=gang, duration=duration, bid=bid, purpose=purpose
+    )
+    ctx.tell(means.broker, request)
+    ctx.after(means.lease_patience, cn.Overdue(contract=lease_contract))
+    return Campaign(
+        lease=lease_contract,
+        scoring=scoring_contract,
+        seed=seed,
+        specs=list(specs),
+        takes=lengths,
+        artifacts=[""] * len(specs),
+    )
+
+
+def start_scoring(
+    ctx: Context,
+    means: Means,
+    *,
+    scoring_contract: ContractId,
+    artifacts: Sequence[str],
+    seed: int,
+) -> Campaign:
+    """Has models scored that exist already: a campaign without lease and training."""
+    campaign = Campaign(
+        lease=ContractId(""),
+        scoring=scoring_contract,
+        seed=seed,
+        specs=[],
+        takes=[],
+        artifacts=list(artifacts),
+    )
+    _open_scoring(ctx, campaign, means)
+    return campaign
+
+
+def concerns(campaign: Campaign | None, message: CampaignMessage, cause: MessageId) -> bool:
+    """Returns whether a message is about this campaign; ``cause`` is ``ctx.cause``."""
+    if campaign is None or campaign.has_ended:
+        return False
+    if isinstance(message, Trained | work.JobFailed):
+        return cause in campaign.running
+    return message.contract in (campaign.lease, campaign.scoring)
+
+
+def advance(ctx: Context, campaign: Campaign, message: CampaignMessage, means: Means) -> bool:
+    """Moves on by one message that concerns the campaign.
+
+    Returns:
+        True exactly once: when the campaign has ended, scored or failed.
+    """
+    match message:
+        case lease.Granted():
+            _on_granted(ctx, campaign, message)
+        case lease.Pending():
+            campaign.waits = message.why
+        case lease.Refused():
+            _fail(campaign, f"lease refused: {message.reason}")
+        case lease.Ended():
+            if campaign.phase in ("leasing", "training"):
+                _fail(campaign, "the lease ended before the training was done")
+        case Trained():
+            campaign.artifacts[campaign.running.pop(ctx.cause)] = message.artifact
+            _on_job_ended(ctx, campaign, means)
+        case work.JobFailed():
+            campaign.running.pop(ctx.cause)
+            campaign.failures.append(f"{message.kind}: {message.reason}")
+            campaign.reason = campaign.reason or f"job failed, {message.kind}: {message.reason}"
+            _on_job_ended(ctx, campaign, means)
+        case cn.Overdue():
+            _on_overdue(ctx, campaign, message, means)
+        case (
+            cn.Propose() | cn.Refuse() | cn.BiddingClosed() | cn.InformResult() | cn.Failure()
+            | money.Secured() | money.Denied()
+        ):  # fmt: skip
+            if campaign.call is not None:
+                _on_scoring(ctx, campaign, campaign.call, message, means)
+        case _:
+            assert_never(message)
+    return campaign.has_ended
+
+
+def withdraw(ctx: Context, campaign: Campaign, means: Means, *, reason: str) -> bool:
+    """Gives the campaign up: what waits is withdrawn, jobs that run are waited for.
+
+    Returns:
+        Whether it has ended already; if not, ``advance`` will say so.
+    """
+    campaign.reason = campaign.reason or reason
+    if campaign.phase == "leasing":
+        ctx.tell(means.broker, lease.Release(contract=campaign.lease))
+        campaign.phase = "failed"
+    elif campaign.phase == "scoring" and campaign.call is not None:
+        _give_up_call(ctx, campaign, campaign.call, means, campaign.reason)
+    return campaign.has_ended
+
+
+def decline(ctx: Context, message: CampaignMessage) -> None:
+    """Answers a message of no campaign: a late grant goes back, a late proposal is rejected.
+
+    Nothing else needs an answer. Without this, a gang would stand idle, or a bidder wait.
+    """
+    if isinstance(message, lease.Granted):
+        ctx.tell(ctx.sender, lease.Release(contract=message.contract))
+    elif isinstance(message, cn.Propose):
+        ctx.tell(ctx.sender, cn.RejectProposal(contract=message.contract))
+
+
+def lease_duration(takes: Iterable[Ticks], *, gpus: int, lookahead: Ticks) -> Ticks:
+    """Returns how long a gang is needed: jobs in order, each on the GPU that is free first.
+
+    A tenth is slack; two lookaheads are for the grant on its way here and the release on its way
+    back.
+    """
+    free_at = [0] * gpus
+    for ticks in takes:
+        heapreplace(free_at, free_at[0] + ticks)
+    makespan = max(free_at)
+    return Ticks(makespan + -(-makespan // 10) + 2 * lookahead)
+
+
+def _on_granted(ctx: Context, campaign: Campaign, granted: lease.Granted) -> None:
+    if campaign.phase == "leasing":
+        campaign.phase = "training"
+        for _ in granted.gpus:
+            _start_next(ctx, campaign)
+
+
+def _start_next(ctx: Context, campaign: Campaign) -> None:
+    at = campaign.n_started
+    if at < len(campaign.specs) and not campaign.reason:
+        campaign.n_started += 1
+        campaign.running[ctx.run(campaign.specs[at], takes=campaign.takes[at])] = at
+
+
+def _on_job_ended(ctx: Context, campaign: Campaign, means: Means) -> None:
+    _start_next(ctx, campaign)
+    if campaign.running:
+        return
+    release = lease.Release(contract=campaign.lease, failures=tuple(campaign.failures))
+    ctx.tell(means.broker, release)
+    if campaign.reason:
+        campaign.phase = "failed"
+    else:
+        _open_scoring(ctx, campaign, means)
+
+
+def _open_scoring(ctx: Context, campaign: Campaign, means: Means) -> None:
+    campaign.phase = "scoring"
+    terms = tasks.EvaluateTerms(artifacts=tuple(campaign.artifacts), seed=campaign.seed)
+    campaign.call = contracts.open_call(
+        ctx,
+        contract=campaign.scoring,
+        to=means.evaluators,
+        task=tasks.EVALUATE,
+        terms=tasks.to_json(terms),
+        max_price=_max_price(campaign, means),
+        window=means.bidding_window,
+    )
+
+
+def _on_scoring(
+    ctx: Context,
+    campaign: Campaign,
+    call: contracts.Call,
+    message: cn.Propose | cn.Refuse | cn.BiddingClosed | cn.InformResult | cn.Failure
+    | money.Secured | money.Denied,
+    means: Means,
+) -> None:  # fmt: skip
+    match message:
+        case cn.Propose():
+            if call.phase == "bidding" and message.price <= _max_price(campaign, means):
+                contracts.collect(call, message)
+            else:
+                decline(ctx, message)
+        case cn.Refuse():
+            pass  # silence and refusal mean the same once bidding closes
+        case cn.BiddingClosed():
+            if call.phase == "bidding" and not contracts.award(ctx, call, treasury=means.treasury):
+                _fail(campaign, "no evaluator proposed to score it")
+        case money.Secured():
+            promised = call.proposals[call.winner].ends_at - ctx.now
+            contracts.secured(ctx, call, patience=Ticks(max(0, promised) + means.patience))
+        case money.Denied():
+            ctx.tell(call.winner, cn.Cancel(contract=call.contract, reason="cannot pay for it"))
+            call.phase = "settled"
+            _fail(campaign, f"cannot pay {message.amount} micro-credits for the evaluation")
+        case cn.InformResult():
+            if ctx.sender == call.winner:
+                _on_scores(ctx, campaign, call, message, means)
+        case cn.Failure():
+            if ctx.sender == call.winner:
+                contracts.settle(ctx, call, treasury=means.treasury, is_accepted=False)
+                _fail(campaign, f"evaluation failed: {message.reason}")
+        case _:
+            assert_never(message)
+
+
+def _on_scores(
+    ctx: Context, campaign: Campaign, call: contracts.Call, message: cn.InformResult, means: Means
+) -> None:
+    """Accepts and pays for scores of exactly the artifacts asked for; refuses anything else."""
+    try:
+        scores = tasks.evaluate_result(message.result).scores
+    except WireError as wrong:
+        problem = str(wrong)
+    else:
+        finite = all(map(math.isfinite, (x for s in scores for x in (s.bpb, *s.block_bpb))))
+        asked = [score.artifact for score in scores] == campaign.artifacts
+        problem = "" if finite and asked else "the scores are not those of the artifacts asked for"
+        campaign.scores = [] if problem else list(scores)
+    contracts.settle(ctx, call, treasury=means.treasury, is_accepted=not problem)
+    if problem:
+        _fail(campaign, f"evaluation by {call.winner} not accepted: {problem}")
+    else:
+        campaign.phase = "scored"
+
+
+def _on_overdue(ctx: Context, campaign: Campaign, message: cn.Overdue, means: Means) -> None:
+    if message.contract == campaign.lease:
+        if campaign.phase == "leasing":
+            ctx.tell(means.broker, lease.Release(contract=campaign.lease))
+            _fail(campaign, f"no lease in time{': ' + campaign.waits if campaign.waits else ''}")
+    elif campaign.call is not None and campaign.call.phase == "working":
+        _give_up_call(ctx, campaign, campaign.call, means, "the evaluation is overdue")
+
+
+def _give_up_call(
+    ctx: Context, campaign: Campaign, call: contracts.Call, means: Means, reason: str
+) -> None:
+    """Ends the contract from this side: bidders are told, an escrow comes back."""
+    if call.phase == "bidding":
+        for bidder in sorted(call.proposals):
+            ctx.tell(bidder, cn.RejectProposal(contract=call.contract))
+    elif call.phase in ("securing", "working"):
+        ctx.tell(call.winner, cn.Cancel(contract=call.contract, reason=reason))
+    contracts.settle(ctx, call, treasury=means.treasury, is_accepted=False)
+    _fail(campaign, reason)
+
+
+def _fail(campaign: Campaign, reason: str) -> None:
+    campaign.reason = campaign.reason or reason
+    campaign.phase = "failed"
+
+
+def _max_price(campaign: Campaign, means: Means) -> Credits:
+    return Credits(len(campaign.artifacts) * means.max_price_per_score)
