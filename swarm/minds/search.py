@@ -16,7 +16,7 @@ from swarm.minds.mind import unknown_question
 from swarm.pipeline.pretraining.space import Choice, Dimension, Setting, space, to_point, to_value
 from swarm.pipeline.pretraining.values import describe, identity, value_tag
 
-STARTUP_TRIALS = 6
+STARTUP_TRIALS = 4
 """Fewer trials than these, and the sampler draws at random."""
 
 ATTEMPTS = 48

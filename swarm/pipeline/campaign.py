@@ -316,21 +316,25 @@ def _on_scoring(
             ctx.tell(call.winner, cn.Cancel(contract=call.contract, reason="cannot pay for it"))
             call.phase = "settled"
             _fail(campaign, f"cannot pay {message.amount} micro-credits for the evaluation")
-        case cn.InformResult():
+        case cn.InformResult() | cn.Failure():
             if ctx.sender == call.winner:
-                _on_scores(ctx, campaign, call, message, means)
-        case cn.Failure():
-            if ctx.sender == call.winner:
-                contracts.settle(ctx, call, treasury=means.treasury, is_accepted=False)
-                _fail(campaign, f"evaluation failed: {message.reason}")
+                _on_answer(ctx, campaign, call, message, means)
         case _:
             assert_never(message)
 
 
-def _on_scores(
-    ctx: Context, campaign: Campaign, call: contracts.Call, message: cn.InformResult, means: Means
+def _on_answer(
+    ctx: Context,
+    campaign: Campaign,
+    call: contracts.Call,
+    message: cn.InformResult | cn.Failure,
+    means: Means,
 ) -> None:
     """Accepts and pays for scores of exactly the artifacts asked for; refuses anything else."""
+    if isinstance(message, cn.Failure):
+        contracts.settle(ctx, call, treasury=means.treasury, is_accepted=False)
+        _fail(campaign, f"evaluation failed: {message.reason}")
+        return
     try:
         scores = tasks.evaluate_result(message.result).scores
     except WireError as wrong:

@@ -4,10 +4,11 @@ Legend of suffixes: B sequences, T positions, W width, H heads, K key-value head
 head, V vocabulary (256 bytes).
 
 Sources: GPT-2 (layout, initialisation: normal of deviation .02, output projections of the blocks
-divided by the root of their number; for ``zero_init`` nanochat's: those at zero, the matrices before
-them with deviation 1 / sqrt(columns)), RoFormer (arXiv:2104.09864, rotary positions), Primer
-(arXiv:2109.08668, squared ReLU), GLU variants (arXiv:2002.05202, SwiGLU), GQA (arXiv:2305.13245),
-query-key normalisation (arXiv:2010.04245; here to unit root mean square, without a learned scale).
+divided by the root of their number), nanochat (initialisation for ``zero_init``: those projections
+at zero, the matrices before them of deviation 1 / sqrt(columns)), RoFormer (arXiv:2104.09864,
+rotary positions), Primer (arXiv:2109.08668, squared ReLU), GLU variants (arXiv:2002.05202, SwiGLU),
+GQA (arXiv:2305.13245), query-key normalisation (arXiv:2010.04245; here to unit root mean square,
+without a learned scale).
 Deviations: no biases in matrices, no dropout, input and output embeddings are not tied.
 """
 

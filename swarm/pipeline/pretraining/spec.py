@@ -56,8 +56,9 @@ class Architecture(Message, frozen=True, kw_only=True, tag="pretraining.architec
     """A decoder-only transformer over bytes, without biases in its matrices.
 
     ``window`` (keys seen, itself included) matters to windowed attention only, ``n_kv_heads`` to
-    grouped-query attention only. ``zero_init`` starts the output projections of the blocks
-    at zero, so that a block first does nothing, and the matrices before them larger. The hidden layer is 4 widths, or 8/3 rounded up to 8 for ``swiglu``.
+    grouped-query attention only. ``zero_init`` starts the output projections of the blocks at
+    zero, so that a block first does nothing, and the matrices before them larger. The hidden layer
+    is 4 widths, or 8/3 rounded up to 8 for ``swiglu``.
     """
 
     norm: Norm

@@ -1,0 +1,85 @@
+import pytest
+from msgspec.structs import replace
+
+from swarm.pipeline.parts import canonical_json
+from swarm.pipeline.pretraining.menu import changes
+from swarm.pipeline.pretraining.space import ARCHITECTURE, OPTIMIZER, space, to_point, to_value
+from swarm.pipeline.pretraining.spec import (
+    GENERATION_0_ARCHITECTURE,
+    GENERATION_0_MIXTURE,
+    GENERATION_0_OPTIMIZER,
+    Mixture,
+    Optimizer,
+)
+from swarm.pipeline.pretraining.values import Checkpoint, identity, read_as
+
+SHAPE = canonical_json(GENERATION_0_ARCHITECTURE)
+RULE = canonical_json(GENERATION_0_OPTIMIZER)
+EVEN = canonical_json(GENERATION_0_MIXTURE)
+
+
+@pytest.mark.parametrize(("part", "value"), [("architecture", SHAPE), ("mixture", EVEN)])
+def test_a_value_comes_back_from_its_point(part: str, value: str) -> None:
+    dimensions = space(part, value)
+    point = to_point(part, value, dimensions)
+
+    back = to_value(part, point, value)
+
+    assert back is not None
+    assert identity(part, back) == identity(part, value)
+    assert set(point) == {dimension.name for dimension in dimensions}
+
+
+def test_shifted_mixtures_come_back_from_their_points() -> None:
+    for change in changes("mixture", EVEN):
+        point = to_point("mixture", change.value, space("mixture", EVEN))
+        back = to_value("mixture", point, EVEN)
+        assert back is not None
+        assert identity("mixture", back) == identity("mixture", change.value)
+
+
+def test_the_rate_of_the_other_update_rule_is_absent_and_has_no_effect() -> None:
+    point = to_point("optimizer", RULE, OPTIMIZER)
+
+    values = {to_value("optimizer", {**point, "muon.lr": lr}, RULE) for lr in (0.01, 0.02)}
+
+    assert point["adamw.lr"] == 0.002
+    assert "muon.lr" not in point
+    assert len(values) == 1
+    assert identity("optimizer", str(values.pop())) == identity("optimizer", RULE)
+
+
+def test_coordinates_out_of_bounds_are_absent() -> None:
+    wide = canonical_json(replace(GENERATION_0_ARCHITECTURE, width=260, heads=4))
+
+    point = to_point("architecture", wide, ARCHITECTURE)
+
+    assert "width" not in point
+    assert point["heads"] == 4
+
+
+def test_a_point_that_makes_no_model_has_no_value() -> None:
+    point = to_point("architecture", SHAPE, ARCHITECTURE)
+
+    assert to_value("architecture", {**point, "width": 36, "heads": 8}, SHAPE) is None
+    assert to_value("mixture", dict.fromkeys(dict(GENERATION_0_MIXTURE.weights), 0.0), EVEN) is None
+
+
+def test_sampled_numbers_are_rounded_so_that_equal_values_are_equal_text() -> None:
+    point = {**to_point("optimizer", RULE, OPTIMIZER), "adamw.lr": 0.00123456, "muon.lr": 0.01}
+
+    value = to_value("optimizer", point, RULE)
+
+    assert value is not None
+    assert read_as(Optimizer, value).lr == 0.00123
+
+
+def test_the_context_stays_and_a_users_own_domains_have_dimensions() -> None:
+    mine = canonical_json(Mixture(weights=(("notes", 1.0), ("mail", 2.0))))
+
+    assert "context" not in {dimension.name for dimension in ARCHITECTURE}
+    assert [dimension.name for dimension in space("mixture", mine)] == ["notes", "mail"]
+
+
+def test_a_checkpoint_has_no_space() -> None:
+    assert space("checkpoint", canonical_json(Checkpoint(artifact="a", recipe="b"))) == ()
