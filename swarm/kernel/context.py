@@ -21,6 +21,10 @@ AnyRole: TypeAlias = Role[Any]
 """Any: the engine delivers whatever the codec decoded; a role's ``match`` refuses the rest."""
 
 
+Link: TypeAlias = tuple[int, int, Buckets]
+"""(recipient's rank, what its latency adds to a bucket key, the buckets that lead to it)."""
+
+
 class Order(NamedTuple):
     """Work or a question for somebody outside the simulation, with the key of its answer."""
 
@@ -43,7 +47,17 @@ class Hub:
         route: Gives the buckets that lead to a rank: the engine's own, or another shard's outbox.
     """
 
-    __slots__ = ("lookahead", "network", "orders", "phase", "roster", "route", "seed")
+    __slots__ = (
+        "_known",
+        "_links",
+        "lookahead",
+        "network",
+        "orders",
+        "phase",
+        "roster",
+        "route",
+        "seed",
+    )
 
     def __init__(
         self,
@@ -61,6 +75,23 @@ class Hub:
         self.route = route
         self.orders: list[Order] = []
         self.phase = 0
+        self._known: dict[int, ActorId] = {}
+        self._links: dict[tuple[int, int], Link] = {}
+
+    def name(self, rank: int) -> ActorId:
+        """Returns the id at a rank: one object for all who know that actor, not one for each."""
+        name = self._known.get(rank)
+        if name is None:
+            name = self._known[rank] = self.roster.name(rank)
+        return name
+
+    def link(self, rank: int, latency: int) -> "Link":
+        """Returns how to reach a rank, shared in the same way."""
+        link = self._links.get((rank, latency))
+        if link is None:
+            link = rank, latency * PHASES + ARRIVE, self.route(rank)
+            self._links[rank, latency] = link
+        return link
 
 
 class ActorContext:
@@ -93,7 +124,7 @@ class ActorContext:
         self.cause = NO_MESSAGE
         self.handling: int = NO_MESSAGE
         self._hub = hub
-        self._links: dict[str, tuple[int, int, Buckets]] = {}
+        self._links: dict[str, Link] = {}
         self._streams: dict[str, Stream] | None = None
 
     def __getattr__(self, name: str) -> tuple[ActorId, ...]:
@@ -101,7 +132,7 @@ class ActorContext:
         if name != "neighbours":
             raise AttributeError(name)
         hub = self._hub
-        self.neighbours = tuple(hub.roster.name(int(r)) for r in hub.network.peers(self.rank))
+        self.neighbours = tuple(hub.name(rank) for rank in hub.network.peers(self.rank))
         return self.neighbours
 
     def tell(self, to: ActorId, message: Message) -> None:
@@ -183,13 +214,13 @@ class ActorContext:
         buckets[key].append((self.rank, made, self.now, self.handling, message))
         return made
 
-    def _link(self, to: ActorId, message: Message) -> tuple[int, int, Buckets]:
+    def _link(self, to: ActorId, message: Message) -> Link:
         hub = self._hub
         rank = hub.roster.rank(to)
         latency = hub.network.latency(self.rank, rank)
         if not latency:
             raise NotNeighbourError(sender=self.me, recipient=to, message=message)
-        link = self._links[to] = (rank, latency * PHASES + ARRIVE, hub.route(rank))
+        link = self._links[to] = hub.link(rank, latency)
         return link
 
 

@@ -51,7 +51,8 @@ def cut_python(source: str) -> PythonText:
             comment_ended = match.end()
         elif _stands_alone(source, before, last, gap, match.end()):
             code.append(gap[: len(gap) - len(before)])
-            docstrings.append(cleandoc(text.strip("\"'")))
+            n_quotes = 3 if text[:3] in ('"""', "'''") else 1
+            docstrings.append(cleandoc(text[n_quotes:-n_quotes]))
             last = '"'
         else:
             code.append(gap + text)
