@@ -11,7 +11,7 @@ and functions that move it. The role's side of it is four lines::
             self._conclude(ctx)                                 # phase is "scored" or "failed"
 
 Protocol  holder of a lease (``comms/messages/lease.py``), then initiator of one ``evaluate``
-          contract (``comms/contracts.py``). One GPU of the gang per job; with more jobs than GPUs
+          contract (``scoring.py``). One GPU of the gang per job; with more jobs than GPUs
           the next one, in the order given, starts when one ends.
 States    leasing -> training -> scoring -> scored; ``failed`` from anywhere, with ``reason``.
           A job that fails starts no further ones; the gang is given back when the last has ended.
@@ -22,29 +22,24 @@ Deadlines: a lease that is not granted within ``lease_patience`` is given up, an
 not inform ``patience`` after its own promise loses the contract. So a campaign always ends.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from heapq import heapreplace
 from typing import Literal, TypeAlias, assert_never
 
 import msgspec
 
-from swarm.comms import contracts
 from swarm.comms.messages import contract_net as cn
 from swarm.comms.messages import lease, work
 from swarm.comms.messages import treasury as money
-from swarm.errors import WireError
 from swarm.kernel.message import ActorId, ContractId, MessageId
 from swarm.kernel.role import Context
-from swarm.pipeline import tasks
+from swarm.pipeline import scoring, tasks
 from swarm.pipeline.pretraining.spec import Train, Trained
 from swarm.units import Credits, Ticks
 
 CampaignMessage: TypeAlias = (
     lease.Granted | lease.Refused | lease.Pending | lease.Ended
-    | Trained | work.JobFailed
-    | cn.Propose | cn.Refuse | cn.BiddingClosed | cn.InformResult | cn.Failure | cn.Overdue
-    | money.Secured | money.Denied
+    | Trained | work.JobFailed | scoring.ScoringMessage
 )  # fmt: skip
 Phase: TypeAlias = Literal["leasing", "training", "scoring", "scored", "failed"]
 
@@ -64,8 +59,25 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     """How long after its promised end an evaluator may inform."""
     lease_patience: Ticks
     """How long a lease may be waited for."""
+    scoring_seed: int
+    """Chooses the blocks of text for every campaign that trains, the same in the whole lab.
+
+    Scores of different campaigns are compared with each other. On different blocks they would
+    differ by how hard the blocks are, which no number of training seeds averages out.
+    """
     lookahead: Ticks = Ticks(60)
     """No job takes less, and each way of a message takes about as long."""
+
+
+class Numbering(msgspec.Struct):
+    """Gives a role's contracts their ids; part of its state."""
+
+    n: int = 0
+
+    def fresh(self, ctx: Context) -> ContractId:
+        """Returns an id that this actor never used."""
+        self.n += 1
+        return ContractId(f"{ctx.me}/{self.n}")
 
 
 class Campaign(msgspec.Struct):
@@ -73,7 +85,7 @@ class Campaign(msgspec.Struct):
 
     lease: ContractId
     """Empty if nothing is trained."""
-    scoring: ContractId
+    scoring_contract: ContractId
     seed: int
     """Chooses the blocks on which all artifacts are scored."""
     specs: list[Train]
@@ -86,13 +98,17 @@ class Campaign(msgspec.Struct):
     n_started: int = 0
     failures: list[str] = []
     """Why jobs failed."""
-    call: contracts.Call | None = None
-    scores: list[tasks.Score] = []
-    """When ``scored``: one per artifact."""
+    measured: scoring.Scoring | None = None
+    """The evaluation, once it was opened."""
     reason: str = ""
     """Why it failed, or why it is winding down."""
     waits: str = ""
     """Why the lease was not granted in the last round."""
+
+    @property
+    def scores(self) -> list[tasks.Score]:
+        """One per artifact when ``scored``; empty before."""
+        return [] if self.measured is None else self.measured.scores
 
     @property
     def has_ended(self) -> bool:
@@ -110,7 +126,6 @@ def start(
     specs: Sequence[Train],
     takes: Sequence[Ticks],
     gpus: int,
-    seed: int,
 ) -> Campaign:
     """Requests a gang for all specifications, with a tenth of the time as slack.
 
@@ -123,7 +138,6 @@ def start(
         specs: What to train, at least one.
         takes: How long each takes on one GPU, from the cost model.
         gpus: Size of the gang; a larger one than there are specifications is cut down.
-        seed: For the evaluation; artifacts scored in one campaign are paired by it.
     """
     gang = min(gpus, len(specs))
     lengths = [max(ticks, means.lookahead) for ticks in takes]
@@ -136,8 +150,8 @@ def start(
     ctx.after(means.lease_patience, cn.Overdue(contract=lease_contract))
     return Campaign(
         lease=lease_contract,
-        scoring=scoring_contract,
-        seed=seed,
+        scoring_contract=scoring_contract,
+        seed=means.scoring_seed,
         specs=list(specs),
         takes=lengths,
         artifacts=[""] * len(specs),
@@ -152,10 +166,13 @@ def start_scoring(
     artifacts: Sequence[str],
     seed: int,
 ) -> Campaign:
-    """Has models scored that exist already: a campaign without lease and training."""
+    """Has models scored that exist already, on the blocks of a seed of the role's own choice.
+
+    A campaign without lease and training, for models that are compared with each other only.
+    """
     campaign = Campaign(
         lease=ContractId(""),
-        scoring=scoring_contract,
+        scoring_contract=scoring_contract,
         seed=seed,
         specs=[],
         takes=[],
@@ -171,7 +188,7 @@ def concerns(campaign: Campaign | None, message: CampaignMessage, cause: Message
         return False
     if isinstance(message, Trained | work.JobFailed):
         return cause in campaign.running
-    return message.contract in (campaign.lease, campaign.scoring)
+    return message.contract in (campaign.lease, campaign.scoring_contract)
 
 
 def advance(ctx: Context, campaign: Campaign, message: CampaignMessage, means: Means) -> bool:
@@ -198,14 +215,15 @@ def advance(ctx: Context, campaign: Campaign, message: CampaignMessage, means: M
             campaign.failures.append(f"{message.kind}: {message.reason}")
             campaign.reason = campaign.reason or f"job failed, {message.kind}: {message.reason}"
             _on_job_ended(ctx, campaign, means)
-        case cn.Overdue():
-            _on_overdue(ctx, campaign, message, means)
+        case cn.Overdue() if message.contract == campaign.lease:
+            if campaign.phase == "leasing":
+                why = f": {campaign.waits}" if campaign.waits else ""
+                withdraw(ctx, campaign, means, reason=f"no lease in time{why}")
         case (
             cn.Propose() | cn.Refuse() | cn.BiddingClosed() | cn.InformResult() | cn.Failure()
-            | money.Secured() | money.Denied()
+            | cn.Overdue() | money.Secured() | money.Denied()
         ):  # fmt: skip
-            if campaign.call is not None:
-                _on_scoring(ctx, campaign, campaign.call, message, means)
+            _on_scoring(ctx, campaign, message, means)
         case _:
             assert_never(message)
     return campaign.has_ended
@@ -221,8 +239,9 @@ def withdraw(ctx: Context, campaign: Campaign, means: Means, *, reason: str) -> 
     if campaign.phase == "leasing":
         ctx.tell(means.broker, lease.Release(contract=campaign.lease))
         campaign.phase = "failed"
-    elif campaign.phase == "scoring" and campaign.call is not None:
-        _give_up_call(ctx, campaign, campaign.call, means, campaign.reason)
+    elif campaign.phase == "scoring" and campaign.measured is not None:
+        scoring.withdraw(ctx, campaign.measured, treasury=means.treasury, reason=reason)
+        _settle(campaign, campaign.measured)
     return campaign.has_ended
 
 
@@ -235,6 +254,15 @@ def decline(ctx: Context, message: CampaignMessage) -> None:
         ctx.tell(ctx.sender, lease.Release(contract=message.contract))
     elif isinstance(message, cn.Propose):
         ctx.tell(ctx.sender, cn.RejectProposal(contract=message.contract))
+
+
+def price(takes: Sequence[Ticks], *, gpus: int, means: Means) -> Credits:
+    """Returns the most that a campaign can cost: its bid for the lease and its scores."""
+    gang = min(gpus, len(takes))
+    lengths = [max(ticks, means.lookahead) for ticks in takes]
+    duration = lease_duration(lengths, gpus=gang, lookahead=means.lookahead)
+    bid = gang * duration * means.bid_per_gpu_tick
+    return Credits(bid + len(takes) * means.max_price_per_score)
 
 
 def lease_duration(takes: Iterable[Ticks], *, gpus: int, lookahead: Ticks) -> Ticks:
@@ -278,105 +306,36 @@ def _on_job_ended(ctx: Context, campaign: Campaign, means: Means) -> None:
 
 def _open_scoring(ctx: Context, campaign: Campaign, means: Means) -> None:
     campaign.phase = "scoring"
-    terms = tasks.EvaluateTerms(artifacts=tuple(campaign.artifacts), seed=campaign.seed)
-    campaign.call = contracts.open_call(
+    campaign.measured = scoring.open_scoring(
         ctx,
-        contract=campaign.scoring,
-        to=means.evaluators,
-        task=tasks.EVALUATE,
-        terms=tasks.to_json(terms),
-        max_price=_max_price(campaign, means),
+        contract=campaign.scoring_contract,
+        evaluators=means.evaluators,
+        artifacts=campaign.artifacts,
+        seed=campaign.seed,
+        max_price=Credits(len(campaign.artifacts) * means.max_price_per_score),
         window=means.bidding_window,
     )
 
 
 def _on_scoring(
-    ctx: Context,
-    campaign: Campaign,
-    call: contracts.Call,
-    message: cn.Propose | cn.Refuse | cn.BiddingClosed | cn.InformResult | cn.Failure
-    | money.Secured | money.Denied,
-    means: Means,
-) -> None:  # fmt: skip
-    match message:
-        case cn.Propose():
-            if call.phase == "bidding" and message.price <= _max_price(campaign, means):
-                contracts.collect(call, message)
-            else:
-                decline(ctx, message)
-        case cn.Refuse():
-            pass  # silence and refusal mean the same once bidding closes
-        case cn.BiddingClosed():
-            if call.phase == "bidding" and not contracts.award(ctx, call, treasury=means.treasury):
-                _fail(campaign, "no evaluator proposed to score it")
-        case money.Secured():
-            promised = call.proposals[call.winner].ends_at - ctx.now
-            contracts.secured(ctx, call, patience=Ticks(max(0, promised) + means.patience))
-        case money.Denied():
-            ctx.tell(call.winner, cn.Cancel(contract=call.contract, reason="cannot pay for it"))
-            call.phase = "settled"
-            _fail(campaign, f"cannot pay {message.amount} micro-credits for the evaluation")
-        case cn.InformResult() | cn.Failure():
-            if ctx.sender == call.winner:
-                _on_answer(ctx, campaign, call, message, means)
-        case _:
-            assert_never(message)
-
-
-def _on_answer(
-    ctx: Context,
-    campaign: Campaign,
-    call: contracts.Call,
-    message: cn.InformResult | cn.Failure,
-    means: Means,
+    ctx: Context, campaign: Campaign, message: scoring.ScoringMessage, means: Means
 ) -> None:
-    """Accepts and pays for scores of exactly the artifacts asked for; refuses anything else."""
-    if isinstance(message, cn.Failure):
-        contracts.settle(ctx, call, treasury=means.treasury, is_accepted=False)
-        _fail(campaign, f"evaluation failed: {message.reason}")
+    measured = campaign.measured
+    if measured is None:  # a message of this contract before it was opened: not from us
         return
-    try:
-        scores = tasks.evaluate_result(message.result).scores
-    except WireError as wrong:
-        problem = str(wrong)
-    else:
-        finite = all(map(math.isfinite, (x for s in scores for x in (s.bpb, *s.block_bpb))))
-        asked = [score.artifact for score in scores] == campaign.artifacts
-        problem = "" if finite and asked else "the scores are not those of the artifacts asked for"
-        campaign.scores = [] if problem else list(scores)
-    contracts.settle(ctx, call, treasury=means.treasury, is_accepted=not problem)
-    if problem:
-        _fail(campaign, f"evaluation by {call.winner} not accepted: {problem}")
+    scoring.advance(ctx, measured, message, treasury=means.treasury, patience=means.patience)
+    _settle(campaign, measured)
+
+
+def _settle(campaign: Campaign, measured: scoring.Scoring) -> None:
+    if not measured.has_ended:
+        return
+    if measured.reason:
+        _fail(campaign, measured.reason)
     else:
         campaign.phase = "scored"
-
-
-def _on_overdue(ctx: Context, campaign: Campaign, message: cn.Overdue, means: Means) -> None:
-    if message.contract == campaign.lease:
-        if campaign.phase == "leasing":
-            ctx.tell(means.broker, lease.Release(contract=campaign.lease))
-            _fail(campaign, f"no lease in time{': ' + campaign.waits if campaign.waits else ''}")
-    elif campaign.call is not None and campaign.call.phase == "working":
-        _give_up_call(ctx, campaign, campaign.call, means, "the evaluation is overdue")
-
-
-def _give_up_call(
-    ctx: Context, campaign: Campaign, call: contracts.Call, means: Means, reason: str
-) -> None:
-    """Ends the contract from this side: bidders are told, an escrow comes back."""
-    if call.phase == "bidding":
-        for bidder in sorted(call.proposals):
-            ctx.tell(bidder, cn.RejectProposal(contract=call.contract))
-    elif call.phase in ("securing", "working"):
-        ctx.tell(call.winner, cn.Cancel(contract=call.contract, reason=reason))
-    contracts.settle(ctx, call, treasury=means.treasury, is_accepted=False)
-    _fail(campaign, reason)
 
 
 def _fail(campaign: Campaign, reason: str) -> None:
     campaign.reason = campaign.reason or reason
     campaign.phase = "failed"
-
-
-def _max_price(campaign: Campaign, means: Means) -> Credits:
-    return Credits(len(campaign.artifacts) * means.max_price_per_score)

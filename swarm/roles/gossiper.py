@@ -17,19 +17,20 @@ Inbox: TypeAlias = work.Start | gossip.Token
 
 TEXT_BYTES = 200
 
-# Weighted by rank like natural text: the i-th word is drawn about as often as 1 / i.
+# What a lab talks about. Weighted by rank like natural text: the i-th word comes about as often as
+# 1 / i.
 WORDS = (
-    "the of and to in is that it was for on are as with they at be this from have or by one had"
-    " not but what all were when we there can an your which their said if do will each about how"
-    " up out them then she many some so these would other into has more her two like him see time"
-    " could no make than first been its who now people my made over did down only way find use may"
-    " water long little very after words called just where most know get through back much before"
-    " go good new write our used me man too any day same right look think also around another came"
-    " come work three word must because does part even place well such here take why things help"
-    " put years different away again off went old number great tell men say small every found"
-    " still between name should home big give air line set own under read last never us left end"
-    " along while might next sound below saw something thought both few those always looked show"
-    " large often together asked house world going want"
+    "the checkpoint training gradient evaluation of learning model environment and benchmark"
+    " optimizer kernel attention baseline with verified experiment reward throughput sequence"
+    " replication architecture from inference proposal accepted scheduler measured candidate"
+    " parameters regression tokenizer confidence interval dataset mixture decoder precision"
+    " against allocation research improvement rollback compute pipeline without variance warmup"
+    " embedding residual contract evidence finding reviewer notebook deadline cluster capacity"
+    " utilisation preemption because latency bandwidth converged diverged activation schedule"
+    " threshold posterior sampling curriculum synthetic filtering objective pretraining policy"
+    " advantage trajectory harness coordination negotiation budget priority incident hardware"
+    " recovery manifest lineage component generation superseded calibration significance estimate"
+    " correlation hypothesis ablation sensitivity robustness determinism reproducible"
 ).split()
 
 

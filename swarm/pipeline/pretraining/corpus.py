@@ -19,7 +19,7 @@ from typing import Literal
 
 import msgspec
 
-from swarm.errors import RunFailedError, boundary
+from swarm.errors import RunFailedError, UsageError, boundary
 from swarm.pipeline.pretraining.procedural import SOURCES
 from swarm.pipeline.pretraining.sources import (
     CAP_BYTES,
@@ -44,6 +44,7 @@ BENCHMARK = (
 """What the sealed score of the default corpus is made of; nothing is to be learned from noise."""
 
 _FORMAT = "swarm-corpus-1"
+_MIN_SPLIT_BYTES = 1_024
 _PROCEDURAL_BYTES = {"train": 400_000, "sealed": 50_000, "audit": 50_000}
 
 
@@ -133,6 +134,7 @@ def build_corpus(
     if known.is_file() and (out / (name := known.read_text().strip()) / "index.json").is_file():
         return read_info(out, name)
     texts, entropies = _texts(documents, seed, is_default=source is None)
+    _expect_enough(texts, source)
     info = _index(texts, entropies, is_default=source is None)
     with boundary(RunFailedError, f"cannot write the corpus to {out}"):
         known.parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +170,17 @@ def _texts(
         for split in SPLITS:
             texts[split, one.name] = one.write(_PROCEDURAL_BYTES[split], seed, split)
     return texts, {one.name: one.entropy_bpb for one in SOURCES}
+
+
+def _expect_enough(texts: Texts, source: Path | None) -> None:
+    for domain in sorted({domain for _, domain in texts}):
+        for split in SPLITS:
+            if (n_bytes := len(texts.get((split, domain), b""))) < _MIN_SPLIT_BYTES:
+                raise UsageError(
+                    what=f"corpus folder {source or 'of the standard library'} has too little"
+                    f" distinct text: {n_bytes} bytes for {split} of {domain!r}, at least"
+                    f" {_MIN_SPLIT_BYTES} are needed; add text or remove duplicates"
+                )
 
 
 def _index(texts: Texts, entropies: dict[str, float], *, is_default: bool) -> CorpusInfo:

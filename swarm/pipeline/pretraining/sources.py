@@ -19,7 +19,6 @@ MIN_FOLDER_BYTES = 64 * 1024
 
 _HELD_OUT_SHARE = 0.05
 _MAX_FILE_BYTES = 4_000_000
-_MIN_DOCUMENTS = 40
 _NOT_LIBRARY = frozenset(
     ("test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__",
      "pydoc_data", "encodings", "ensurepip", "turtledemo")
@@ -65,8 +64,8 @@ def folder_documents(root: Path, seed: int, cap_bytes: int) -> list[Document]:
 
     The domain of a file is its top-level subfolder, or without subfolders its suffix. Domains of
     less than 64 KiB are put together as ``other``, and if that is still too small, or only one
-    domain is left, all is ``text``. A domain of fewer than 40 files is cut into pieces at line
-    ends, so that something can be held out.
+    domain is left, all is ``text``. A file that is more than a fortieth of its domain is cut into
+    pieces at line ends, so that something can be held out.
 
     Raises:
         UsageError: If the folder is missing, not readable, or has less than 64 KiB of text.
@@ -83,9 +82,13 @@ def folder_documents(root: Path, seed: int, cap_bytes: int) -> list[Document]:
         )
     documents: list[Document] = []
     for domain, members in _by_domain(texts).items():
-        whole = len(members) >= _MIN_DOCUMENTS
-        pieces = members if whole else list(_pieces(members))
-        documents += (Document(name=name, domain=domain, text=text) for name, text in pieces)
+        total = sum(len(text) for _, text in members)
+        for name, text in members:
+            pieces = _pieces(text, max(512, total // 200)) if len(text) > total / 40 else [text]
+            documents += (
+                Document(name=f"{name}#{number}", domain=domain, text=piece)
+                for number, piece in enumerate(pieces)
+            )
     return documents
 
 
@@ -95,8 +98,8 @@ def cut_into_splits(
     """Returns the text of each (split, domain), without duplicates.
 
     Documents are held out in an order drawn from the seed, about 5 % of the bytes of each domain
-    for either split. Large ones (over an eighth of that) stay in train, so that what is held out
-    comes from many documents.
+    for either split. Large ones (over an eighth of that) come last, so that what is held out is
+    from many documents.
     """
     held_out = _hold_out(documents, seed)
     seen: set[tuple[str, str]] = set()
@@ -125,9 +128,9 @@ def _hold_out(documents: list[Document], seed: int) -> dict[str, Literal["sealed
     for group in groups.values():
         target = _HELD_OUT_SHARE * sum(len(document.text) for document in group)
         order = sorted(group, key=lambda document: _rank(seed, "held-out", document.name))
-        small = [document for document in order if len(document.text) <= target / 8] or order
+        order.sort(key=lambda document: len(document.text) > target / 8)
         taken = 0
-        for document in small:
+        for document in order:
             held_out[document.name] = "sealed" if taken < target else "audit"
             taken += len(document.text)
             if taken >= 2 * target:
@@ -157,19 +160,14 @@ def _by_domain(texts: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]
     return large if len(large) > 1 else {"text": texts}
 
 
-def _pieces(members: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    size = max(512, sum(len(text) for _, text in members) // 200)
-    for name, text in members:
-        piece: list[str] = []
-        count, length = 0, 0
-        for line in text.splitlines(keepends=True):
-            piece.append(line)
-            length += len(line)
-            if length >= size:
-                yield f"{name}#{count}", "".join(piece)
-                piece, count, length = [], count + 1, 0
-        if piece:
-            yield f"{name}#{count}", "".join(piece)
+def _pieces(text: str, size: int) -> Iterator[str]:
+    """Yields pieces of about that many characters, up to twice as many to end with a line."""
+    at = 0
+    while at < len(text):
+        line_end = text.find("\n", at + size, at + 2 * size)
+        end = line_end + 1 if line_end >= 0 else at + 2 * size
+        yield text[at:end]
+        at = end
 
 
 def _texts(root: Path, paths: Iterable[Path], seed: int, cap_bytes: int) -> list[tuple[str, str]]:

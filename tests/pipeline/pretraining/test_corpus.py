@@ -124,7 +124,7 @@ def test_small_and_hidden_and_binary_files_do_not_make_domains(tmp_path: Path) -
     assert "few file" in "".join(read(tmp_path / "out", info, split, "text") for split in SPLITS)
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "binary", "file", "tiny"])
+@pytest.mark.parametrize("kind", ["missing", "empty", "binary", "file", "tiny", "copies"])
 def test_a_folder_without_enough_text_is_refused_in_one_sentence(tmp_path: Path, kind: str) -> None:
     source = tmp_path / "mine"
     if kind == "file":
@@ -135,6 +135,9 @@ def test_a_folder_without_enough_text_is_refused_in_one_sentence(tmp_path: Path,
         (source / "image.bin").write_bytes(bytes(range(256)) * 1_000)
     if kind == "tiny":
         (source / "note.txt").write_text("hello")
+    if kind == "copies":
+        for i in range(100):
+            (source / f"{i}.txt").write_text("the same line again and again\n" * 100)
 
     with pytest.raises(UsageError, match=r"corpus folder .*mine") as caught:
         build_corpus(source, tmp_path / "out", 0)

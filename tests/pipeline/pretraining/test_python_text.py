@@ -48,7 +48,8 @@ def test_code_docstrings_and_comments_are_told_apart() -> None:
     assert cut.code == [
         'URL = "https://example.org/#anchor"',
         "class A:",
-        '    def f(self):\n        return """not a docstring # nor a comment"""',
+        "    def f(self):",
+        '        return """not a docstring # nor a comment"""',
     ]
 
 

@@ -1,0 +1,165 @@
+"""What a research lab's run came to: the ledger, the audit, the closing table.
+
+The sealed shard steered the run. The audit shard is read here, once, after the run has come to
+rest: fresh seeds of generation 0 and of the final recipe are trained and scored on it.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from rich.console import Console as Terminal
+from rich.table import Table
+
+from swarm.comms.messages import ship, work
+from swarm.errors import RunFailedError
+from swarm.kernel.message import Message
+from swarm.kernel.rng import Stream
+from swarm.pipeline.evaluation.spec import Evaluate, Evaluated
+from swarm.pipeline.pretraining.spec import Architecture, Mixture, Optimizer, Train, Trained
+from swarm.runtime.launch import Outcome, Perform, Result
+from swarm.scenarios.research_lab import ResearchLab
+from swarm.units import Flops
+
+WATCH = ("ship.announced", "ship.swapped", "ship.rolled_back")
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+Ship = dict[str, str]
+
+
+def finish(config: ResearchLab, corpus: str, result: Result, perform: Perform) -> dict[str, object]:
+    """Sums a run up: writes ``ledger.json`` and returns the facts for the summary."""
+    ships = [m for _, m in result.watched if isinstance(m, ship.Announced)]
+    if not ships:
+        return {"parts_left_of_original": None, "swapped_parts": []}
+    swaps = [(due, m) for due, m in result.watched if isinstance(m, ship.Swapped)]
+    undone = [(due, m) for due, m in result.watched if isinstance(m, ship.RolledBack)]
+    original, final = dict(ships[0].parts), dict(ships[-1].parts)
+    ledger = [_entry(due, m) for due, m in sorted(swaps + undone, key=lambda one: one[0])]
+    facts: dict[str, object] = {
+        "swaps": len(swaps),
+        "rollbacks": len(undone),
+        "parts_left_of_original": sum(original[part] == final[part] for part in original),
+        "swapped_parts": sorted(part for part in original if original[part] != final[part]),
+        "sealed_bpb_generation_0": round(statistics.mean(ships[0].base_bpb), 6),
+        "sealed_bpb_final": round(statistics.mean(ships[-1].base_bpb), 6),
+    }
+    if config.work.audit_seeds:
+        facts["audit"] = audit(config, corpus, original, final, perform)
+    whole = {"original": original, "final": final, "entries": ledger, **facts}
+    (result.path / "ledger.json").write_text(json.dumps(whole, indent=1) + "\n")
+    return {**facts, "ledger": ledger}
+
+
+def audit(
+    config: ResearchLab, corpus: str, original: Ship, final: Ship, perform: Perform
+) -> dict[str, object]:
+    """Trains both recipes on fresh seeds and scores them on the audit shard.
+
+    Returns:
+        Means in bits per byte, the gain (positive is better), its standard error, and the scores.
+    """
+    seeds = Stream(seed=config.seed, owner="audit", name="seeds")
+    n = config.work.audit_seeds
+    jobs = [
+        train_spec(config, corpus, parts, seed=seeds.integer(2**31))
+        for parts in (original, final)
+        for _ in range(n)
+    ]
+    artifacts = [_expect(Trained, result).artifact for result in perform(jobs)]
+    blocks = seeds.integer(2**31)
+    evaluations = [
+        Evaluate(corpus=corpus, artifact=artifact, split="audit", seed=blocks, n_blocks=512)
+        for artifact in artifacts
+    ]
+    scores = [_expect(Evaluated, result).bpb for result in perform(evaluations)]
+    before, after = scores[:n], scores[n:]
+    gain = statistics.mean(before) - statistics.mean(after)
+    error = math.sqrt(_variance(before) / n + _variance(after) / n)
+    return {
+        "generation_0_bpb": round(statistics.mean(before), 6),
+        "final_bpb": round(statistics.mean(after), 6),
+        "gain_bpb": round(gain, 6),
+        "standard_error_bpb": round(error, 6),
+        "standard_errors": round(gain / error, 2) if error else None,
+        "seeds": n,
+        "scores": [before, after],
+    }
+
+
+def train_spec(config: ResearchLab, corpus: str, parts: Ship, *, seed: int) -> Train:
+    """Returns the training job of a ship's recipe."""
+    return Train(
+        corpus=corpus,
+        mixture=msgspec.json.decode(parts["mixture"], type=Mixture),
+        architecture=msgspec.json.decode(parts["architecture"], type=Architecture),
+        optimizer=msgspec.json.decode(parts["optimizer"], type=Optimizer),
+        flops=Flops(config.work.trial_flops),
+        seed=seed,
+        max_params=config.work.max_params,
+    )
+
+
+def tell(outcome: Outcome, terminal: Terminal) -> None:
+    """Shows the closing table."""
+    facts = outcome.summary
+    table = Table(title="the ship", title_justify="left")
+    for name in ("part", "old", "new", "gain (bits per byte)", "author", "replications"):
+        table.add_column(name)
+    for entry in facts.get("ledger", []):
+        table.add_row(*_row(entry))
+    if table.row_count:
+        terminal.print(table)
+    left = facts.get("parts_left_of_original")
+    if left is not None:
+        terminal.print(
+            f"{facts['swaps']} swaps, {facts['rollbacks']} rollbacks, {left} of 14 parts are the"
+            f" original; sealed {facts['sealed_bpb_generation_0']:.3f} ->"
+            f" {facts['sealed_bpb_final']:.3f} bits per byte",
+            highlight=False,
+        )
+    if audit_facts := facts.get("audit"):
+        terminal.print(
+            f"audit: generation 0 {audit_facts['generation_0_bpb']:.3f}, final"
+            f" {audit_facts['final_bpb']:.3f}, gain {audit_facts['gain_bpb']:.3f}"
+            f" +- {audit_facts['standard_error_bpb']:.3f} bits per byte"
+            f" ({audit_facts['seeds']} fresh seeds an arm)",
+            highlight=False,
+        )
+
+
+
+def _entry(due: int, message: ship.Swapped | ship.RolledBack) -> dict[str, Any]:  # Any: JSON
+    kind = "swap" if isinstance(message, ship.Swapped) else "rollback"
+    return {"tick": due, "kind": kind, **msgspec.to_builtins(message)}
+
+
+def _row(entry: dict[str, Any]) -> Sequence[str]:  # Any: JSON
+    if entry["kind"] == "rollback":
+        return entry["part"], entry["from_hash"][:8], entry["to_hash"][:8], "rolled back", "", ""
+    gain = f"{entry['gain_bpb']:.3f} [{entry['gain_low_bpb']:.3f}, {entry['gain_high_bpb']:.3f}]"
+    return (
+        entry["part"],
+        entry["old_hash"][:8],
+        entry["new_hash"][:8],
+        gain,
+        entry["author"],
+        str(entry["n_replications"]),
+    )
+
+
+def _expect(kind: type[MessageT], message: Message) -> MessageT:
+    if isinstance(message, work.JobFailed):
+        raise RunFailedError(what=f"the audit's job failed: {message.kind}: {message.reason}")
+    if not isinstance(message, kind):
+        raise RunFailedError(what=f"the audit expected {kind.__name__}, came {message!r:.100}")
+    return message
+
+
+def _variance(values: Sequence[float]) -> float:
+    return statistics.variance(values) if len(values) > 1 else 0.0

@@ -1,0 +1,125 @@
+"""The research lab: config and assembly shared by ``full_lab`` and ``two_researchers``.
+
+A scenario file chooses counts and budgets; here they become a graph, a pool, roles and minds.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from swarm.scenarios.config import Config
+
+SERVICES = ("director", "treasury", "gpu_broker", "integrator", "evaluator")
+"""Roles that have an edge to everybody, unless ``service_edges=off``."""
+
+RESEARCHERS = ("pretraining_researcher", "data_researcher")
+
+
+class Section(BaseModel):
+    """Base of the config's sections."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
+
+
+class GraphConfig(Section):
+    """The coordination graph between peers."""
+
+    topology: str = "small_world"
+    """A file of ``comms/topologies``."""
+    params: dict[str, int | float | str] = {"degree": 12, "rewired": 0.3}
+    """What that topology takes beyond the number of actors and the seed."""
+    latency: int = Field(default=60, ge=1)
+    """Virtual seconds along any edge; also the lookahead."""
+
+
+class PoolConfig(Section):
+    """The GPU pool and the scale model."""
+
+    nodes: int = Field(default=8, ge=1)
+    """Machines."""
+    gpus_per_node: int = Field(default=8, ge=1)
+    """GPUs of each."""
+    device: str = "H100"
+    """A device type of ``gpu/devices.py``."""
+    mechanism: str = "sealed_bid"
+    """A file of ``gpu/mechanisms``."""
+    round_every: int = Field(default=600, ge=1)
+    """Virtual seconds between rounds of allocation, while anything waits."""
+    reserve: int = Field(default=100, ge=1)
+    """Least price of a GPU for a virtual second, in micro-credits."""
+    virtual_flops_per_flop: int = Field(default=90_000_000, ge=1)
+    """How many virtual operations one nominal real one stands for: a trial takes about 4 hours."""
+    mfu_percent: int = Field(default=40, ge=1, le=100)
+    """Share of the device's peak that training reaches."""
+
+
+class WorkConfig(Section):
+    """What is really trained."""
+
+    corpus: Path | None = None
+    """A folder of text; by default the standard library of this Python."""
+    trial_flops: int = Field(default=64_000_000_000, ge=1_000_000)
+    """Nominal operations of one trial: about 80,000 tokens of generation 0's shape."""
+    checkpoint_flops: int = Field(default=160_000_000_000, ge=1_000_000)
+    """Nominal operations of a checkpoint."""
+    max_params: int = Field(default=2_000_000, ge=1)
+    """A larger model fails with kind ``limit``."""
+    base_seeds: int = Field(default=8, ge=2)
+    """Fresh seeds on which a ship's base arm is measured."""
+    review_seeds: int = Field(default=4, ge=2)
+    """Fresh seeds of the first look of a review."""
+    claim_threshold_bpb: float = Field(default=0.08, ge=0)
+    """A single trial that gains less is not claimed."""
+    audit_seeds: int = Field(default=5, ge=0)
+    """Fresh seeds an arm, trained after the run and read on the audit shard; 0 skips the audit."""
+
+
+class MoneyConfig(Section):
+    """Budgets and posted prices, in credits (a credit is a million micro-credits)."""
+
+    budget: float = Field(default=300, gt=0)
+    """All that the director may mint in a run."""
+    integrator_capital: float = Field(default=130, ge=0)
+    """What the integrator gets at the start: base arms, tests on the ship, rewards."""
+    trial_grant: float = Field(default=17, gt=0)
+    """What a researcher gets at a time: a trial and, if it claims, a review."""
+    grants_per_epoch: int = Field(default=4, ge=1)
+    """Researchers that get one in an epoch."""
+    epoch: int = Field(default=86_400, ge=3_600)
+    """Virtual seconds between incomes."""
+    reward: float = Field(default=4, ge=0)
+    """What an accepted swap earns its author and replicator."""
+    evaluator_price: float = Field(default=0.1, ge=0)
+    """For one checkpoint scored."""
+    reviewer_price: float = Field(default=14, ge=0)
+    """For one replication: up to eight trainings, their scores, and a margin."""
+
+
+class ResearchLab(Config):
+    """A lab that improves a tiny language model."""
+
+    roles: dict[str, int] = {}
+    """Actors by role."""
+    graph: GraphConfig = GraphConfig()
+    """Who knows whom."""
+    pool: PoolConfig = PoolConfig()
+    """The GPUs."""
+    work: WorkConfig = WorkConfig()
+    """The training."""
+    money: MoneyConfig = MoneyConfig()
+    """The budget."""
+    minds: dict[str, tuple[str, ...]] = {
+        "pretraining_researcher": ("rules", "rules", "search"),
+        "data_researcher": ("rules", "search"),
+    }
+    """Minds by role; an actor's number chooses among several."""
+    service_edges: Literal["on", "off"] = "on"
+    """``off``: who has no edge to a service reaches it from neighbour to neighbour."""
+    fidelity: Literal["real", "surrogate"] = "real"
+    """``surrogate`` answers jobs by formula, for tests of everything around them."""
+    until: int | None = Field(default=30 * 86_400, gt=0)
+    """Virtual seconds after which to stop, if the lab has not come to rest."""
