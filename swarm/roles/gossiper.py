@@ -72,7 +72,7 @@ def _text(ctx: Context) -> str:
     stream = ctx.rng("text")
     words: list[str] = []
     size = 0
-    while size < TEXT_BYTES:
+    while size <= TEXT_BYTES:
         word = WORDS[int(len(WORDS) ** stream.random()) - 1]
         words.append(word)
         size += len(word) + 1

@@ -95,6 +95,7 @@ class Shard:
             reorder=None if shuffle is None else Random(shuffle).shuffle,
         )
         self._engine.start(blueprint.first, self._hosted)
+        self._gc_before = gc.get_threshold()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLD)
@@ -133,6 +134,8 @@ class Shard:
 
     def close(self, *, cpu_seconds: float) -> Closing:
         """Seals the log and the notebooks."""
+        gc.unfreeze()
+        gc.set_threshold(*self._gc_before)
         if self._notes is not None:
             self._notes.flush()
         self._log.seal()

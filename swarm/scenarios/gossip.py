@@ -6,7 +6,7 @@ neighbour. ``--set rounds=N`` gives N times the number of actors messages.
 
 from functools import partial
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from swarm.comms.graph import build
 from swarm.comms.messages import work
@@ -27,7 +27,7 @@ COUNTS = {"gossiper": 1000}
 class Gossip(Config):
     """What a gossip run is."""
 
-    roles: dict[str, int] = COUNTS
+    roles: dict[str, NonNegativeInt] = COUNTS
     """Actors by role."""
     rounds: int = Field(default=100, ge=0)
     """Ticks during which tokens hop."""

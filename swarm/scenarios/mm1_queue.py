@@ -8,7 +8,7 @@ Source: J. D. C. Little, "A proof for the queuing formula L = lambda W" (1961).
 
 from functools import partial
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 from rich.console import Console as Terminal
 
 from swarm.comms.graph import build
@@ -32,7 +32,7 @@ COUNTS = {"queue_source": 20, "queue_server": 20}
 class MM1(Config):
     """What is simulated."""
 
-    roles: dict[str, int] = COUNTS
+    roles: dict[str, NonNegativeInt] = COUNTS
     """Actors by role; as many servers as sources."""
     customers: int = Field(default=5_000, ge=1)
     """Customers of each queue."""

@@ -8,7 +8,6 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -131,7 +130,6 @@ def tell(outcome: Outcome, terminal: Terminal) -> None:
             f" ({audit_facts['seeds']} fresh seeds an arm)",
             highlight=False,
         )
-
 
 
 def _entry(due: int, message: ship.Swapped | ship.RolledBack) -> dict[str, Any]:  # Any: JSON

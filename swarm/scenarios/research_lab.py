@@ -3,11 +3,10 @@
 A scenario file chooses counts and budgets; here they become a graph, a pool, roles and minds.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from swarm.scenarios.config import Config
 
@@ -102,7 +101,7 @@ class MoneyConfig(Section):
 class ResearchLab(Config):
     """A lab that improves a tiny language model."""
 
-    roles: dict[str, int] = {}
+    roles: dict[str, NonNegativeInt] = {}
     """Actors by role."""
     graph: GraphConfig = GraphConfig()
     """Who knows whom."""
@@ -123,3 +122,7 @@ class ResearchLab(Config):
     """``surrogate`` answers jobs by formula, for tests of everything around them."""
     until: int | None = Field(default=30 * 86_400, gt=0)
     """Virtual seconds after which to stop, if the lab has not come to rest."""
+
+
+def research_lab(name: str, config: ResearchLab) -> "Lab":
+    raise NotImplementedError

@@ -1,0 +1,182 @@
+"""What a researcher knows, wants and can afford: state, configuration, and small steps on them."""
+
+from bisect import insort
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from swarm.comms.messages import research, ship
+from swarm.comms.messages.finding import Trial
+from swarm.comms.messages.ship import PartValue
+from swarm.kernel.message import NO_MESSAGE, ActorId, MessageId
+from swarm.kernel.role import Context
+from swarm.pipeline.campaign import Campaign, Means, Numbering, lease_duration
+from swarm.pipeline.campaign import price as campaign_price
+from swarm.pipeline.research.claim import Claim
+from swarm.units import Credits, Flops, Ticks
+
+HISTORY = 200
+"""Trials that are remembered; the oldest are forgotten first."""
+
+NOTES = 100
+"""Own lines that are remembered; the notebook on disk keeps all."""
+
+Recall: TypeAlias = Callable[[Sequence[str], str, int], tuple[str, ...]]
+"""(lines, query, budget in characters) -> the lines that matter."""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """How a researcher works: configuration, the same for all of a role."""
+
+    corpus: str
+    """Hash of the corpus."""
+    flops: Flops
+    """Nominal budget of one trial: that of the ship's base arm, or gains mean nothing."""
+    checkpoint_flops: Flops
+    """Nominal budget of a checkpoint."""
+    max_params: int | None
+    """A larger model fails with kind ``limit``."""
+    claim_threshold_bpb: float
+    """A trial that gains less is told, but not claimed."""
+    review_price: Credits
+    """What a review may cost; dearer proposals are rejected."""
+    spare_percent: int
+    """Share, 0 to 100, of what is left beyond trial and review that is added to a bid."""
+    thinking: Ticks
+    """How long the mind takes."""
+    note_budget_chars: int
+    """How much of its own notebook a mind gets to see."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """One researcher's configuration, with the tools that the floors beside the pipeline give."""
+
+    part: str
+    policy: Policy
+    means: Means
+    ticks: Callable[[Flops], Ticks]
+    """How long nominal work takes on one GPU."""
+    recall: Recall
+
+
+class Heard(msgspec.Struct, frozen=True, order=True):
+    """A trial, made or heard of."""
+
+    at: Ticks
+    author: ActorId
+    text: str
+    """JSON of the trial: with it, equal times are put in one order."""
+
+    def trial(self) -> Trial:
+        """Returns the trial."""
+        return msgspec.json.decode(self.text, type=Trial)
+
+
+class Line(msgspec.Struct, frozen=True, order=True):
+    """A line of the own notebook."""
+
+    at: Ticks
+    text: str
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    """A trial in the making, from the question to the score."""
+
+    base: ship.Announced
+    """The ship that it is tried on."""
+    balance: Credits
+    """What the researcher had when it began."""
+    question: MessageId = NO_MESSAGE
+    """What ``ctx.ask`` returned for the question that is open."""
+    n_asked: int = 0
+    value: PartValue = ""
+    campaign: Campaign | None = None
+    score_bpb: float | None = None
+    """Of a checkpoint, while the current one is scored for comparison."""
+
+
+class Research(msgspec.Struct, kw_only=True):
+    """All that a researcher remembers."""
+
+    numbering: Numbering = msgspec.field(default_factory=Numbering)
+    balance: Credits = Credits(0)
+    """As last told by the treasury, less what was spent since."""
+    announced: ship.Announced | None = None
+    attempt: Attempt | None = None
+    claim: Claim | None = None
+    """Under review."""
+    shelved: list[Claim] = []
+    """To be made once more."""
+    is_waking: bool = False
+    """Whether ``WakeDue`` is under way."""
+    is_nudged: bool = False
+    """Whether there was a reason to decide anew while it was busy."""
+    history: list[Heard] = []
+    """Trials of its part, its own and its neighbours', by time."""
+    notes: list[Line] = []
+    recipes: list[str] = []
+    """Recipes that it trained a checkpoint of."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it could begin something."""
+        return self.attempt is None and self.claim is None
+
+
+def nudge(ctx: Context, me: Research) -> None:
+    """Decides anew one tick later, when all that comes now has come; after the work if busy.
+
+    So nothing that is decided depends on the order in which messages of one instant arrive.
+    """
+    if not me.is_idle:
+        me.is_nudged = True
+    elif not me.is_waking:
+        me.is_waking = True
+        ctx.after(Ticks(1), research.WakeDue())
+
+
+def remember(ctx: Context, me: Research, trial: Trial) -> None:
+    """Adds a trial to the history."""
+    text = msgspec.json.encode(trial).decode()
+    insort(me.history, Heard(at=ctx.now, author=trial.author, text=text))
+    del me.history[:-HISTORY]
+
+
+def jot(ctx: Context, me: Research, text: str) -> None:
+    """Writes a line into the notebook, and keeps it for recall."""
+    ctx.note(text)
+    insort(me.notes, Line(at=ctx.now, text=text))
+    del me.notes[:-NOTES]
+
+
+def trial_price(setup: Setup, flops: Flops, *, n_rivals: int = 0) -> Credits:
+    """Returns what must be at hand before a trial begins: lease, scores, and a review after it.
+
+    Args:
+        setup: Configuration.
+        flops: Nominal cost of the training.
+        n_rivals: Models that are scored beside the one trained.
+    """
+    takes = [setup.ticks(flops)]
+    scores = n_rivals * setup.means.max_price_per_score
+    campaign = campaign_price(takes, gpus=1, means=setup.means)
+    return Credits(campaign + scores + setup.policy.review_price)
+
+
+def bidding_means(me: Research, setup: Setup, takes: Ticks, *, needed: Credits) -> Means:
+    """Returns the means for one campaign: who has more than it needs bids more.
+
+    Args:
+        me: State.
+        setup: Configuration; its means hold the least bid.
+        takes: Duration of the training.
+        needed: What ``trial_price`` says.
+    """
+    means = setup.means
+    spare = max(0, me.balance - needed) * setup.policy.spare_percent // 100
+    length = lease_duration([max(takes, means.lookahead)], gpus=1, lookahead=means.lookahead)
+    bid = Credits(means.bid_per_gpu_tick + spare // length)
+    return msgspec.structs.replace(means, bid_per_gpu_tick=bid)

@@ -1,0 +1,53 @@
+"""Two researchers: the smallest lab that can swap a part; for tests and for reading its log."""
+
+from pydantic import NonNegativeInt
+
+from swarm.scenarios.config import configure
+from swarm.scenarios.entry import Front
+from swarm.scenarios.lab import Lab
+from swarm.scenarios.research_lab import (
+    GraphConfig,
+    MoneyConfig,
+    PoolConfig,
+    ResearchLab,
+    WorkConfig,
+    research_lab,
+)
+
+COUNTS = {
+    "director": 1,
+    "treasury": 1,
+    "gpu_broker": 1,
+    "integrator": 1,
+    "evaluator": 1,
+    "reviewer": 1,
+    "devops": 1,
+    "data_researcher": 1,
+    "pretraining_researcher": 1,
+}
+
+
+class TwoResearchers(ResearchLab):
+    """Defaults of the small lab."""
+
+    roles: dict[str, NonNegativeInt] = COUNTS
+    """Actors by role."""
+    graph: GraphConfig = GraphConfig(topology="complete", params={})
+    """Everybody knows everybody."""
+    pool: PoolConfig = PoolConfig(nodes=1)
+    """One machine."""
+    work: WorkConfig = WorkConfig(trial_flops=4_000_000_000, checkpoint_flops=8_000_000_000)
+    """Trainings of a few dozen steps."""
+    money: MoneyConfig = MoneyConfig(
+        budget=16, integrator_capital=9, trial_grant=1.5, grants_per_epoch=2, reviewer_price=1
+    )
+    """Enough for a swap or two."""
+
+
+def lab(**overrides: object) -> Lab:
+    """Builds the lab; keyword arguments are keys of ``TwoResearchers``."""
+    return research_lab("two_researchers", configure(TwoResearchers, overrides))
+
+
+if __name__ == "__main__":
+    Front("two_researchers", lab=lab, counts=COUNTS).main()
