@@ -1,6 +1,6 @@
 """A blueprint: all that a host needs to know to run a lab, built by a scenario."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -13,6 +13,14 @@ from swarm.runtime.jobs import Fidelity
 
 RoleFactory: TypeAlias = Callable[[Roster, ActorId], AnyRole]
 """Builds the role of an actor. Must survive pickling: a module-level function or a partial."""
+
+Gauges: TypeAlias = Callable[[Sequence[tuple[int, Message]]], dict[str, str]]
+"""Facts for a human from (due, message) pairs of the watched kinds. Must survive pickling."""
+
+
+def no_gauges(_watched: Sequence[tuple[int, Message]]) -> dict[str, str]:
+    """Shows nothing more."""
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +47,11 @@ class Blueprint:
     """Mind names by role; the actor's number chooses among several."""
     watch: tuple[str, ...] = ()
     """Tags of messages that the console and the closing table want to see."""
+    gauges: Gauges = no_gauges
+    """What the console shows beside its own figures."""
     is_logged: bool = True
+    stages: tuple[str, ...] = ()
+    """Stages of the pipeline whose jobs will be ordered; workers import their code ahead."""
     fidelity: Fidelity = "real"
     """Whether jobs are carried out, or answered by formula."""
 

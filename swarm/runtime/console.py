@@ -73,6 +73,7 @@ class Console:
             "windows": f"{progress.windows:,}",
             "messages": f"{progress.messages:,} ({progress.messages / max(elapsed, 1e-9):,.0f}/s)",
             "jobs": f"{counts.jobs} ordered, {desk.running()} running, {counts.jobs_cached} cached",
+            **self._blueprint.gauges(progress.watched),
             "wall": f"{elapsed:.0f} s",
         }
 

@@ -7,8 +7,9 @@ Tag ``<stage>.<name>`` means the function ``<name>`` of ``swarm.pipeline.<stage>
 
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from types import ModuleType
 from typing import Literal, NamedTuple, cast
 
 from swarm.comms.codec import tag_of
@@ -48,6 +49,12 @@ def execute(task: Task, bench: Workbench) -> Done:
     return Done(codec().encode(answer), time.process_time() - began)
 
 
+def prepare(stages: Sequence[str], *, fidelity: Fidelity) -> None:
+    """Imports what the jobs of some stages need, so that the first of them need not."""
+    for stage in stages:
+        _module_of(stage, fidelity)
+
+
 @cache
 def load_mind(name: str) -> Mind:
     """Returns the mind of that name.
@@ -68,6 +75,10 @@ def load_mind(name: str) -> Mind:
 @cache
 def _function_of(tag: str, fidelity: Fidelity) -> Callable[[Message, Workbench], Message]:
     stage, _, name = tag.rpartition(".")
-    file = "run" if fidelity == "real" else "surrogate"
-    module = importlib.import_module(f"swarm.pipeline.{stage}.{file}")
+    module = _module_of(stage, fidelity)
     return cast("Callable[[Message, Workbench], Message]", getattr(module, name))
+
+
+def _module_of(stage: str, fidelity: Fidelity) -> ModuleType:
+    file = "run" if fidelity == "real" else "surrogate"
+    return importlib.import_module(f"swarm.pipeline.{stage}.{file}")

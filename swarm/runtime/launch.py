@@ -134,7 +134,7 @@ def launch(blueprint: Blueprint, options: Options, finish: Finish | None = None)
 def _runtime(options: Options) -> Runtime:
     if options.runtime == "inline":
         return InlineRuntime(options)
-    from swarm.runtime.ray_host import RayRuntime  # noqa: PLC0415  inline runs need no Ray
+    from swarm.runtime.ray_runtime import RayRuntime  # noqa: PLC0415  inline runs need no Ray
 
     return RayRuntime(options)
 
@@ -158,6 +158,7 @@ class _Run:
         self._desk: Desk | None = None
         self._host: ShardHost | None = None
         self._other_cpu = 0.0
+        self._in_windows = 0.0
 
     def go(self, runtime: Runtime, finish: Finish | None) -> tuple[Status, SwarmError | None]:
         """Runs, and takes everything down whatever happens."""
@@ -195,7 +196,11 @@ class _Run:
             on_window=lambda progress: self._console.update(progress, desk),
         )
         self._progress = coordinator.progress
-        coordinator.run()
+        began = time.monotonic()
+        try:
+            coordinator.run()
+        finally:
+            self._in_windows = time.monotonic() - began
         if finish is not None:
             result = Result(
                 path=self._folder.path,
@@ -244,6 +249,7 @@ class _Run:
             "windows": self._progress.windows,
             "virtual_seconds": self._progress.now,
             "wall_seconds": round(wall, 3),
+            "wall_seconds_in_windows": round(self._in_windows, 3),
             "cpu_seconds": round(own_cpu + shards_cpu + self._other_cpu, 3),
             "cpu_seconds_in_jobs": round(in_jobs, 3),
             "jobs": counts.jobs if counts else 0,

@@ -6,10 +6,11 @@ other's findings, and swap parts of the ship.
 
 from pydantic import NonNegativeInt
 
+from swarm.scenarios.assembly import research_lab
 from swarm.scenarios.config import configure
 from swarm.scenarios.entry import Front
 from swarm.scenarios.lab import Lab
-from swarm.scenarios.research_lab import ResearchLab, research_lab
+from swarm.scenarios.research_lab import ResearchLab
 
 COUNTS = {
     "director": 1,

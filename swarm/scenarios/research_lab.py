@@ -16,6 +16,12 @@ SERVICES = ("director", "treasury", "gpu_broker", "integrator", "evaluator")
 RESEARCHERS = ("pretraining_researcher", "data_researcher")
 
 
+MINDS = {
+    "pretraining_researcher": ("rules", "rules", "search"),
+    "data_researcher": ("rules", "search"),
+}
+
+
 class Section(BaseModel):
     """Base of the config's sections."""
 
@@ -29,7 +35,9 @@ class GraphConfig(Section):
 
     topology: str = "small_world"
     """A file of ``comms/topologies``."""
-    params: dict[str, int | float | str] = {"degree": 12, "rewired": 0.3}
+    params: dict[str, int | float | str] = Field(
+        default_factory=lambda: {"degree": 12, "rewired": 0.3}
+    )
     """What that topology takes beyond the number of actors and the seed."""
     latency: int = Field(default=60, ge=1)
     """Virtual seconds along any edge; also the lookahead."""
@@ -101,7 +109,7 @@ class MoneyConfig(Section):
 class ResearchLab(Config):
     """A lab that improves a tiny language model."""
 
-    roles: dict[str, NonNegativeInt] = {}
+    roles: dict[str, NonNegativeInt] = Field(default_factory=dict)
     """Actors by role."""
     graph: GraphConfig = GraphConfig()
     """Who knows whom."""
@@ -111,10 +119,7 @@ class ResearchLab(Config):
     """The training."""
     money: MoneyConfig = MoneyConfig()
     """The budget."""
-    minds: dict[str, tuple[str, ...]] = {
-        "pretraining_researcher": ("rules", "rules", "search"),
-        "data_researcher": ("rules", "search"),
-    }
+    minds: dict[str, tuple[str, ...]] = MINDS
     """Minds by role; an actor's number chooses among several."""
     service_edges: Literal["on", "off"] = "on"
     """``off``: who has no edge to a service reaches it from neighbour to neighbour."""
@@ -123,6 +128,3 @@ class ResearchLab(Config):
     until: int | None = Field(default=30 * 86_400, gt=0)
     """Virtual seconds after which to stop, if the lab has not come to rest."""
 
-
-def research_lab(name: str, config: ResearchLab) -> "Lab":
-    raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from pydantic import NonNegativeInt
 
+from swarm.scenarios.assembly import research_lab
 from swarm.scenarios.config import configure
 from swarm.scenarios.entry import Front
 from swarm.scenarios.lab import Lab
@@ -11,7 +12,6 @@ from swarm.scenarios.research_lab import (
     PoolConfig,
     ResearchLab,
     WorkConfig,
-    research_lab,
 )
 
 COUNTS = {

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from swarm.comms.messages import work
+from swarm.errors import WireError
 from swarm.pipeline.evaluation.spec import BLOCK_BYTES, Evaluate, Evaluated
 from swarm.pipeline.pretraining.corpus import SplitText
 from swarm.pipeline.pretraining.model import Transformer, use_one_deterministic_thread
@@ -27,7 +28,10 @@ def evaluate(spec: Evaluate, bench: Workbench) -> Evaluated | work.JobFailed:
         reason = f"{spec.n_blocks} blocks are too few for {len(text.info.domains)} domains"
         return work.JobFailed(kind="invalid", reason=reason)
     use_one_deterministic_thread()
-    model = decode_checkpoint(checkpoint)
+    try:
+        model = decode_checkpoint(checkpoint)
+    except WireError as wrong:
+        return work.JobFailed(kind="invalid", reason=f"artifact {spec.artifact}: {wrong}")
     blocks = dict(select_blocks(text, spec.seed, spec.n_blocks))
     scores = score(model, torch.cat(list(blocks.values())))
     by_domain = torch.split(scores, [len(one) for one in blocks.values()])

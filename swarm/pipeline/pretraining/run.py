@@ -4,17 +4,16 @@ Everything random is drawn from generators made of the seed. On one machine the 
 gives the same weights to the bit, in any process.
 """
 
-import json
 import math
 from hashlib import blake2b
 
 import msgspec
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from swarm.comms.messages import work
+from swarm.errors import WireError
 from swarm.pipeline.pretraining.corpus import SplitText
 from swarm.pipeline.pretraining.model import Transformer, use_one_deterministic_thread
 from swarm.pipeline.pretraining.optimizer import Updater
@@ -137,9 +136,24 @@ def encode_checkpoint(model: Transformer) -> bytes:
 
 
 def decode_checkpoint(data: bytes) -> Transformer:
-    """Returns the model that ``encode_checkpoint`` wrote."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    shape = msgspec.json.decode(header["__metadata__"]["architecture"], type=Architecture)
+    """Returns the model that ``encode_checkpoint`` wrote.
+
+    Raises:
+        WireError: If these bytes are not a checkpoint; damage within one is the workbench's to see.
+    """
+    try:
+        header = msgspec.json.decode(data[8 : 8 + int.from_bytes(data[:8], "little")], type=_Header)
+        shape = msgspec.json.decode(header.metadata["architecture"], type=Architecture)
+    except (msgspec.MsgspecError, KeyError, OverflowError) as wrong:
+        raise WireError(
+            where="checkpoint", expected="safetensors with an architecture", came=str(wrong)
+        ) from wrong
     model = Transformer(shape, torch.Generator())
     model.load_state_dict(safetensors.torch.load(data))
     return model
+
+
+class _Header(msgspec.Struct):
+    """What we need of the header of a safetensors file: its length in 8 bytes, then JSON."""
+
+    metadata: dict[str, str] = msgspec.field(name="__metadata__")

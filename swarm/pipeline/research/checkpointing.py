@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from swarm.comms.messages import ship
 from swarm.errors import WireError
 from swarm.kernel.role import Context
-from swarm.pipeline import campaign
+from swarm.pipeline import campaign, tasks
 from swarm.pipeline.parts import canonical_json
 from swarm.pipeline.pretraining.recipe import recipe_hash, train_spec
 from swarm.pipeline.pretraining.values import Checkpoint, read_as
@@ -20,7 +20,10 @@ _SEEDS = 2**31
 
 
 def begin(ctx: Context, me: Research, setup: Setup, on: ship.Announced) -> None:
-    """Trains the recipe if the checkpoint is of another one, nobody near has, and it can be paid."""
+    """Trains the recipe for longer, if it can be paid.
+
+    Not if the checkpoint is of this recipe already, or somebody near has tried it.
+    """
     parts, policy = dict(on.parts), setup.policy
     recipe = recipe_hash(parts)
     if recipe in (read_as(Checkpoint, parts[PART]).recipe, *_tried(me)):
@@ -44,14 +47,14 @@ def begin(ctx: Context, me: Research, setup: Setup, on: ship.Announced) -> None:
     )
 
 
-def on_scored(ctx: Context, me: Research, setup: Setup, attempt: Attempt) -> float | None:
+def on_scored(
+    ctx: Context, me: Research, setup: Setup, attempt: Attempt, score: tasks.Score
+) -> float | None:
     """Has the current checkpoint scored after the new one, on the same blocks.
 
     Returns:
         The gain once both are scored; nothing while the current one is not.
     """
-    assert attempt.campaign is not None
-    (score,) = attempt.campaign.scores
     if attempt.score_bpb is not None:
         return score.bpb - attempt.score_bpb
     parts = dict(attempt.base.parts)
@@ -62,14 +65,9 @@ def on_scored(ctx: Context, me: Research, setup: Setup, attempt: Attempt) -> flo
         setup.means,
         scoring_contract=me.numbering.fresh(ctx),
         artifacts=[read_as(Checkpoint, parts[PART]).artifact],
-        seed=attempt.campaign.seed,
+        seed=setup.means.scoring_seed,
     )
     return None
-
-
-def on_trained_or_failed(me: Research, attempt: Attempt) -> None:
-    """Remembers that the recipe had its chance."""
-    me.recipes.append(recipe_hash(dict(attempt.base.parts)))
 
 
 def _tried(me: Research) -> list[str]:

@@ -126,9 +126,8 @@ def advance(
                 ctx.tell(ctx.sender, cn.RejectProposal(contract=message.contract))
         case cn.Refuse():
             pass  # silence and refusal mean the same once bidding closes
-        case cn.BiddingClosed():
-            if call.phase == "bidding" and not contracts.award(ctx, call, treasury=treasury):
-                claim.reason = "no reviewer proposed"
+        case cn.BiddingClosed() | cn.Overdue():
+            _on_timer(ctx, claim, call, message, treasury)
         case money.Secured():
             if call.phase == "securing":
                 promised = max(0, call.proposals[call.winner].ends_at - ctx.now)
@@ -137,19 +136,31 @@ def advance(
             _on_denied(ctx, claim, call, message)
         case cn.InformResult() | cn.Failure():
             _on_answer(ctx, claim, call, message, treasury)
-        case cn.Overdue():
-            if call.phase == "working":
-                ctx.tell(call.winner, cn.Cancel(contract=call.contract, reason="overdue"))
-                contracts.settle(ctx, call, treasury=treasury, is_accepted=False)
-                claim.reason = f"the review by {call.winner} is overdue"
         case _:
             assert_never(message)
     return claim.has_ended
 
 
-def _on_denied(
-    ctx: Context, claim: Claim, call: contracts.Call, message: money.Denied
+def _on_timer(
+    ctx: Context,
+    claim: Claim,
+    call: contracts.Call,
+    timer: cn.BiddingClosed | cn.Overdue,
+    treasury: ActorId,
 ) -> None:
+    match timer, call.phase:
+        case cn.BiddingClosed(), "bidding":
+            if not contracts.award(ctx, call, treasury=treasury):
+                claim.reason = "no reviewer proposed"
+        case cn.Overdue(), "working":
+            ctx.tell(call.winner, cn.Cancel(contract=call.contract, reason="overdue"))
+            contracts.settle(ctx, call, treasury=treasury, is_accepted=False)
+            claim.reason = f"the review by {call.winner} is overdue"
+        case _:
+            pass  # the phase that the timer watched over has passed
+
+
+def _on_denied(ctx: Context, claim: Claim, call: contracts.Call, message: money.Denied) -> None:
     """Lets the winner go; there is no escrow to release."""
     if call.phase == "securing":
         ctx.tell(call.winner, cn.Cancel(contract=call.contract, reason="the price is not there"))

@@ -16,7 +16,6 @@ from swarm.pipeline.research.state import (
     Setup,
     bidding_means,
     jot,
-    nudge,
     trial_price,
 )
 
@@ -33,37 +32,32 @@ def begin(ctx: Context, me: Research, setup: Setup, on: ship.Announced) -> None:
         _ask(ctx, me, setup, me.attempt)
 
 
-def on_proposed(
-    ctx: Context, me: Research, setup: Setup, answer: mind.PartProposed
-) -> None:
+def on_proposed(ctx: Context, me: Research, setup: Setup, answer: mind.PartProposed) -> bool:
     """Starts the trial that the mind proposed; asks again if the answer cannot be used.
 
     An answer to a question that is not open is late, and changes nothing.
+
+    Returns:
+        Whether the attempt has ended, because the mind has nothing to offer.
     """
     attempt, now = me.attempt, me.announced
     if attempt is None or attempt.question != ctx.cause or now is None:
-        return
+        return False
+    if not answer.value:
+        jot(ctx, me, f"my mind has nothing left to try for {setup.part}: {answer.reason}")
+        return True
     if now.manifest != attempt.base.manifest:
         attempt.base = now
         problem = "the ship has changed since the question"
-    elif not answer.value:
-        jot(ctx, me, f"my mind has nothing left to try for {setup.part}: {answer.reason}")
-        me.attempt = None
-        problem = ""
     else:
-        problem = _problem(answer, setup, attempt)
-        if not problem:
-            attempt.value = canonical_json(read_value(setup.part, answer.value))
-            problem = _start(ctx, me, setup, attempt)
-    if problem:
-        jot(ctx, me, f"proposal for {setup.part} not used: {problem}")
-        if attempt.n_asked < ASKS:
-            _ask(ctx, me, setup, attempt)
-        else:
-            me.attempt = None
-    if me.attempt is None and me.is_nudged:
-        me.is_nudged = False
-        nudge(ctx, me)
+        problem = _problem(answer, setup, attempt) or _start(ctx, me, setup, attempt, answer)
+    if not problem:
+        return False
+    jot(ctx, me, f"proposal for {setup.part} not used: {problem}")
+    if attempt.n_asked == ASKS:
+        return True
+    _ask(ctx, me, setup, attempt)
+    return False
 
 
 def label(setup: Setup, attempt: Attempt) -> str:
@@ -106,9 +100,12 @@ def _problem(answer: mind.PartProposed, setup: Setup, attempt: Attempt) -> str:
     return ""
 
 
-def _start(ctx: Context, me: Research, setup: Setup, attempt: Attempt) -> str:
+def _start(
+    ctx: Context, me: Research, setup: Setup, attempt: Attempt, answer: mind.PartProposed
+) -> str:
     """Requests the lease; returns why not, or nothing if it did."""
     policy = setup.policy
+    attempt.value = canonical_json(read_value(setup.part, answer.value))
     spec = train_spec(
         dict(attempt.base.parts) | {setup.part: attempt.value},
         corpus=policy.corpus,
