@@ -75,7 +75,10 @@ class Run:
             UsageError: If DuckDB refuses the query.
         """
         try:
-            found: pl.DataFrame = self._connection.sql(query, params=parameters).pl()
+            answer: duckdb.DuckDBPyRelation | None = self._connection.sql(query, params=parameters)
+            if answer is None:
+                raise UsageError(what="the query cannot be answered: it is empty")
+            found: pl.DataFrame = answer.pl()
         except duckdb.Error as wrong:
             reason = str(wrong).partition("\n")[0]
             raise UsageError(what=f"the query cannot be answered: {reason}") from wrong

@@ -213,7 +213,6 @@ def advance(ctx: Context, campaign: Campaign, message: CampaignMessage, means: M
         case work.JobFailed():
             campaign.running.pop(ctx.cause)
             campaign.failures.append(f"{message.kind}: {message.reason}")
-            campaign.reason = campaign.reason or f"job failed, {message.kind}: {message.reason}"
             _on_job_ended(ctx, campaign, means)
         case cn.Overdue() if message.contract == campaign.lease:
             if campaign.phase == "leasing":
@@ -287,7 +286,7 @@ def _on_granted(ctx: Context, campaign: Campaign, granted: lease.Granted) -> Non
 
 def _start_next(ctx: Context, campaign: Campaign) -> None:
     at = campaign.n_started
-    if at < len(campaign.specs) and not campaign.reason:
+    if at < len(campaign.specs) and not campaign.reason and not campaign.failures:
         campaign.n_started += 1
         campaign.running[ctx.run(campaign.specs[at], takes=campaign.takes[at])] = at
 
@@ -296,10 +295,11 @@ def _on_job_ended(ctx: Context, campaign: Campaign, means: Means) -> None:
     _start_next(ctx, campaign)
     if campaign.running:
         return
+    campaign.failures.sort()  # they came in the order in which jobs ended, or an instant was sorted
     release = lease.Release(contract=campaign.lease, failures=tuple(campaign.failures))
     ctx.tell(means.broker, release)
-    if campaign.reason:
-        campaign.phase = "failed"
+    if campaign.failures or campaign.reason:
+        _fail(campaign, "job failed, " + "; ".join(campaign.failures))
     else:
         _open_scoring(ctx, campaign, means)
 

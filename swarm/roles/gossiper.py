@@ -19,7 +19,7 @@ TEXT_BYTES = 200
 
 # What a lab talks about. Weighted by rank like natural text: the i-th word comes about as often as
 # 1 / i.
-WORDS = (
+WORDS = (  # noqa: SIM905  a list of a hundred literals would not be read
     "the checkpoint training gradient evaluation of learning model environment and benchmark"
     " optimizer kernel attention baseline with verified experiment reward throughput sequence"
     " replication architecture from inference proposal accepted scheduler measured candidate"

@@ -18,6 +18,7 @@ from swarm.pipeline.research.state import (
     jot,
     trial_price,
 )
+from swarm.units import Flops
 
 ASKS = 3
 """Times that a mind is asked for one trial before the researcher gives up."""
@@ -26,8 +27,12 @@ _SEEDS = 2**31
 
 
 def begin(ctx: Context, me: Research, setup: Setup, on: ship.Announced) -> None:
-    """Asks the mind for something to try, if trial and review can be paid."""
-    if me.balance >= trial_price(setup, setup.policy.flops):
+    """Asks the mind for something to try, if trial and review can be paid.
+
+    A tenth is kept in hand: whole steps may cost a little more than the budget.
+    """
+    flops = setup.policy.flops
+    if me.balance >= trial_price(setup, Flops(flops + flops // 10)):
         me.attempt = Attempt(base=on, balance=me.balance)
         _ask(ctx, me, setup, me.attempt)
 

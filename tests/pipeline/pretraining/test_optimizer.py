@@ -75,7 +75,7 @@ def test_newton_schulz_agrees_with_torch_up_to_its_bfloat16() -> None:
     theirs.grad = ours.grad.clone()
 
     Muon([(ours, (8,))], weight_decay=0.0).step(0.1)
-    torch.optim.Muon([theirs], lr=0.1, weight_decay=0.0).step()
+    torch.optim.Muon([theirs], lr=0.1, weight_decay=0.0).step()  # type: ignore[no-untyped-call]
 
     assert torch.allclose(ours, theirs.detach(), atol=0.01)
 
@@ -102,9 +102,12 @@ def test_repeated_text_is_learned_by_heart(spec: Optimizer) -> None:
     updater = Updater(model, spec)
     read = torch.randint(256, (4, 17), generator=generator())
 
-    for step in range(60):
+    bits = []
+    for step in range(80):
         loss = model.bits(read[:, :-1], read[:, 1:]).mean()
         loss.backward()  # type: ignore[no-untyped-call]
-        updater.step(step, 60)
+        updater.step(step, 80)
+        bits.append(float(loss.detach()))
 
-    assert float(loss) < 2.0
+    assert bits[0] > 7.5
+    assert bits[-1] < 2.0

@@ -128,7 +128,7 @@ def test_a_fresh_process_gives_the_same_bits_and_opens_no_held_out_file(
 def test_every_choice_of_architecture_changes_the_loss(
     tiny: Make, bench: Workbench, change: dict[str, object]
 ) -> None:
-    plain = tiny()
+    plain = tiny(steps=20)
 
     changed = replace(plain, architecture=replace(plain.architecture, **change))
 
@@ -212,9 +212,9 @@ def test_text_is_read_as_often_as_the_mixture_says(
 
     batches = [reader.batch(step) for step in range(10)]
 
-    rows = torch.cat([inputs for inputs, _ in batches])
-    is_noise = (rows < ord("{")) & (rows != ord("<")) & (rows > ord(")")) & (rows != ord("["))
-    assert int(is_noise.any(dim=1).sum()) == 60
+    rows = torch.cat([inputs for inputs, _ in batches]).tolist()
+    assert len(rows) == 80
+    assert sum(set(row) <= set(b"([{<)]}>") for row in rows) == 20
     assert all(torch.equal(inputs[:, 1:], targets[:, :-1]) for inputs, targets in batches)
 
 
