@@ -2,6 +2,7 @@
 
 ``told`` is what the other queries read: the log with what carriers carried unwrapped where it
 arrived, so that a lab without service edges gives the same tables. Each table is a view as well.
+Casts are tried: a filter of an aggregate does not keep other kinds' fields from being cast.
 """
 
 VIEWS = """
@@ -41,11 +42,11 @@ with steps as (
         min(sender) filter (kind = 'contract_net.cfp') as initiator,
         min(payload->>'task') filter (kind = 'contract_net.cfp') as task,
         min(recipient) filter (kind = 'contract_net.accept') as winner,
-        min((payload->>'price')::bigint) filter (kind = 'contract_net.accept') as price,
+        min(try_cast(payload->>'price' as bigint)) filter (kind = 'contract_net.accept') as price,
         min(sent) filter (kind = 'contract_net.cfp') as opened,
         min(due) filter (kind = 'contract_net.bidding_closed') as bidding_closed,
         min(sent) filter (kind = 'treasury.release') as released,
-        bool_or((payload->>'is_accepted')::boolean) filter (kind = 'treasury.release') as is_paid,
+        bool_or(try_cast(payload->>'is_accepted' as boolean)) filter (kind = 'treasury.release') as is_paid,
         min(due) filter (kind = 'contract_net.inform_result') as informed,
         min(due) filter (kind = 'contract_net.failure') as failed,
         min(sent) filter (kind = 'contract_net.cancel') as cancelled,
@@ -80,14 +81,14 @@ with steps as (
     select
         contract,
         min(sender) filter (kind = 'lease.request') as holder,
-        min((payload->>'gpus')::bigint) filter (kind = 'lease.request') as gpus,
-        min((payload->>'duration')::bigint) filter (kind = 'lease.request') as duration,
-        min((payload->>'bid')::bigint) filter (kind = 'lease.request') as bid,
+        min(try_cast(payload->>'gpus' as bigint)) filter (kind = 'lease.request') as gpus,
+        min(try_cast(payload->>'duration' as bigint)) filter (kind = 'lease.request') as duration,
+        min(try_cast(payload->>'bid' as bigint)) filter (kind = 'lease.request') as bid,
         min(payload->>'purpose') filter (kind = 'lease.request') as purpose,
         min(due) filter (kind = 'lease.request') as requested,
         min(sent) filter (kind = 'lease.granted') as granted,
-        min((payload->>'price')::bigint) filter (kind = 'lease.granted') as price,
-        min((payload->'gpus')::varchar[]) filter (kind = 'lease.granted') as devices,
+        min(try_cast(payload->>'price' as bigint)) filter (kind = 'lease.granted') as price,
+        min(try_cast(payload->'gpus' as varchar[])) filter (kind = 'lease.granted') as devices,
         min(due) filter (kind = 'lease.release') as released,
         min(sent) filter (kind = 'lease.ended') as expired,
         min(sent) filter (kind = 'lease.refused') as refused
@@ -127,10 +128,10 @@ select
     payload->>'part' as part,
     payload->>'author' as author,
     payload->>'replicator' as replicator,
-    (payload->>'gain_bpb')::double as gain_bpb,
-    (payload->>'gain_low_bpb')::double as gain_low_bpb,
-    (payload->>'gain_high_bpb')::double as gain_high_bpb,
-    (payload->>'n_replications')::bigint as n_replications,
+    try_cast(payload->>'gain_bpb' as double) as gain_bpb,
+    try_cast(payload->>'gain_low_bpb' as double) as gain_low_bpb,
+    try_cast(payload->>'gain_high_bpb' as double) as gain_high_bpb,
+    try_cast(payload->>'n_replications' as bigint) as n_replications,
     coalesce(payload->>'old_hash', payload->>'from_hash') as old_hash,
     coalesce(payload->>'new_hash', payload->>'to_hash') as new_hash,
     payload->>'value' as value,
@@ -162,7 +163,7 @@ leased as (select hour, sum(gpu_ticks) as gpu_ticks from spans group by 1),
 announced as (
     select
         sent // 3600 as hour,
-        arg_max(list_avg((payload->'base_bpb')::double[]), seq) as base_bpb
+        arg_max(list_avg(try_cast(payload->'base_bpb' as double[])), seq) as base_bpb
     from told where kind = 'ship.announced' group by 1
 )
 select

@@ -73,11 +73,19 @@ def collect(call: Call, proposal: cn.Propose) -> None:
         call.proposals.setdefault(proposal.proposer, proposal)
 
 
-def award(ctx: Context, call: Call, *, treasury: ActorId) -> bool:
+def award(ctx: Context, call: Call, *, treasury: ActorId, advance_percent: int = 0) -> bool:
     """Closes the bidding: accepts the cheapest, rejects the others, orders the escrow.
 
-    Ties go to the earlier end, then to the lower id. Returns whether there was a winner; without
-    one the call is settled.
+    Ties go to the earlier end, then to the lower id.
+
+    Args:
+        ctx: The role's context.
+        call: What is awarded.
+        treasury: Where the price goes into escrow.
+        advance_percent: Share of the price, 0 to 100, that the winner gets at once to work with.
+
+    Returns:
+        Whether there was a winner; without one the call is settled.
     """
     ranked = sorted(call.proposals.values(), key=lambda p: (p.price, p.ends_at, p.proposer))
     if not ranked:
@@ -88,7 +96,12 @@ def award(ctx: Context, call: Call, *, treasury: ActorId) -> bool:
     ctx.tell(best.proposer, cn.AcceptProposal(contract=call.contract, price=best.price))
     for other in others:
         ctx.tell(other.proposer, cn.RejectProposal(contract=call.contract))
-    escrow = money.Escrow(contract=call.contract, payee=best.proposer, amount=best.price)
+    escrow = money.Escrow(
+        contract=call.contract,
+        payee=best.proposer,
+        amount=best.price,
+        advance=Credits(best.price * advance_percent // 100),
+    )
     ctx.tell(treasury, escrow)
     return True
 

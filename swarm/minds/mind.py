@@ -5,6 +5,7 @@ arguments. It may import anything, but inside the functions that need it: the fi
 by the coordinator, which must stay light.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
 from swarm.errors import InvariantError
@@ -37,3 +38,8 @@ def unknown_question(mind: Mind, question: Message) -> InvariantError:
         expected="a type it answers",
         came=type(question).__qualname__,
     )
+
+
+def noted_words(notes: Iterable[str]) -> frozenset[str]:
+    """Returns the words of some notes without punctuation: tags of values, words of advice."""
+    return frozenset(word.strip("().,:;") for note in notes for word in note.split())

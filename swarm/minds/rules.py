@@ -14,7 +14,7 @@ from swarm.comms.messages.mind import PartProposed, ProposePart
 from swarm.errors import WireError
 from swarm.kernel.message import Message
 from swarm.kernel.rng import Stream
-from swarm.minds.mind import unknown_question
+from swarm.minds.mind import noted_words, unknown_question
 from swarm.pipeline.pretraining.menu import Change, changes
 from swarm.pipeline.pretraining.spec import Architecture, Optimizer
 from swarm.pipeline.pretraining.values import combine, identity, read_value, settings, value_tag
@@ -46,7 +46,7 @@ class Rules:
         stream = Stream(seed=question.seed, owner="mind", name="rules")
         gains = tried_gains(question)
         menu = changes(question.part, question.current)
-        noted = {word.strip("().,:;") for note in question.notes for word in note.split()}
+        noted = noted_words(question.notes)
         is_open = _Untried(question.part, gains, noted)
         singles = [change for change in menu if is_open(change)]
         pairs = [change for change in _combinations(question, menu, gains) if is_open(change)]
@@ -83,7 +83,7 @@ _LOST = -1.0
 class _Untried:
     """Says whether a change is open; each value once, even if two names lead to it."""
 
-    def __init__(self, part: str, gains: Mapping[str, float], noted: set[str]) -> None:
+    def __init__(self, part: str, gains: Mapping[str, float], noted: frozenset[str]) -> None:
         self._part, self._gains, self._noted = part, gains, noted
 
     def __call__(self, change: Change) -> bool:
@@ -106,7 +106,7 @@ def _combinations(
     return [change for _, change in sorted(found, key=lambda pair: (-pair[0], pair[1].value))]
 
 
-def _weight(question: ProposePart, change: Change, noted: set[str]) -> float:
+def _weight(question: ProposePart, change: Change, noted: frozenset[str]) -> float:
     part = question.part
     old, new = read_value(part, question.current), read_value(part, change.value)
     weight = change.prior

@@ -7,20 +7,31 @@ a little worse than the worst one, so that the sampler learns where training bre
 Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (NeurIPS 2011), as in Optuna.
 """
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from swarm.comms.messages.mind import PartProposed, ProposePart
 from swarm.errors import WireError
 from swarm.kernel.message import Message
-from swarm.minds.mind import unknown_question
-from swarm.pipeline.pretraining.space import Choice, Dimension, Setting, space, to_point, to_value
+from swarm.kernel.rng import Stream
+from swarm.minds.mind import noted_words, unknown_question
+from swarm.pipeline.pretraining.space import (
+    Choice,
+    Dimension,
+    Setting,
+    random_point,
+    space,
+    to_point,
+    to_value,
+)
 from swarm.pipeline.pretraining.values import describe, identity, value_tag
 
 STARTUP_TRIALS = 4
 """Fewer trials than these, and the sampler draws at random."""
 
-ATTEMPTS = 48
-"""Draws until the mind concedes that nothing is left: most repeat, or cannot be built."""
+SAMPLED, RANDOM = 32, 64
+"""Draws by the sampler, and after them at random, until the mind concedes that nothing is left:
+a sampler that is sure of itself repeats what was tried."""
 
 FAILED_BELOW_WORST_BPB = 0.1
 
@@ -42,18 +53,16 @@ class Search:
         part, current = question.part, question.current
         dimensions = space(part, current)
         results = _results(question)
-        noted = {word.strip("().,:;") for note in question.notes for word in note.split()}
-        study, distributions = _study(question, dimensions, results)
+        noted = noted_words(question.notes)
         taken = {identity(part, value) for value, _ in results}
-        for _ in range(ATTEMPTS if dimensions else 0):
-            point: dict[str, Setting] = study.ask(distributions).params
+        for point in _points(question, dimensions, results):
             value = to_value(part, point, current)
             if value is None or identity(part, value) in taken:
                 continue
             if value_tag(part, value) not in noted:
-                reason = f"sampled after {len(results)} trials: {describe(part, value, current)}"
+                reason = f"seen {len(results) - 1}, sampled {describe(part, value, current)}"
                 return PartProposed(part=part, value=value, reason=reason)
-        return PartProposed(part=part, value="", reason=f"nothing new in {ATTEMPTS} draws")
+        return PartProposed(part=part, value="", reason="nothing new in many draws")
 
 
 def _results(question: ProposePart) -> list[tuple[str, float]]:
@@ -77,6 +86,19 @@ def _results(question: ProposePart) -> list[tuple[str, float]]:
         (trial.value, worst - FAILED_BELOW_WORST_BPB if trial.failed else gain)
         for gain, (trial, _) in zip(gains, readable, strict=True)
     ]
+
+
+def _points(
+    question: ProposePart, dimensions: tuple[Dimension, ...], results: list[tuple[str, float]]
+) -> Iterator[dict[str, Setting]]:
+    if not dimensions:
+        return
+    study, distributions = _study(question, dimensions, results)
+    for _ in range(SAMPLED):
+        yield study.ask(distributions).params
+    stream = Stream(seed=question.seed, owner="mind", name="search")
+    for _ in range(RANDOM):
+        yield random_point(dimensions, stream)
 
 
 def _study(

@@ -15,6 +15,9 @@ T = TypeVar("T")
 EVALUATE = "evaluate"
 REPLICATE = "replicate"
 
+REVIEW_ADVANCE_PERCENT = 90
+"""Share of a review's price that is paid at once: a reviewer pays for GPUs before it has a result."""
+
 
 class EvaluateTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which checkpoints, and the seed that chooses the blocks they are scored on."""

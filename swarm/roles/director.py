@@ -1,24 +1,30 @@
 """Director: grants income against needs, and lets the lab come to rest when the budget is spent.
 
 Protocol  ``comms/messages/need.py`` and ``treasury.Grant``; hears what became of findings
-          (``comms/messages/ship.py``).
-States    opening -> granting, once per epoch -> resting.
+          (``comms/messages/ship.py``, ``finding.Reviewed``).
+States    opening -> granting, once per epoch -> resting, when what is left is less than a grant or
+          there is nobody to grant it to. Nothing wakes it then.
 Asks      nobody.
-Raises    nothing.
+Raises    ``UsageError`` at construction for a budget that cannot be granted.
 
-A part's need is a weight: halved when the part was just swapped (the deficit shrank), times 4/5
-when a finding about it was declined, times 5/4 for each epoch without either. Within a part an
-actor's chance is one, plus two for each of its findings that led to a swap.
+A part's need is a weight, kept in thousandths of the whole. At each epoch it is halved for every
+swap of the part since the last one (the deficit shrank), multiplied by 4/5 for every finding on it
+that was rejected, declined or rolled back, and by 5/4 if nobody worked on it: nothing was heard
+about it and nobody was granted income for it. Grants are drawn, one after another: first a part, by
+need, then an actor of that part who had none in this epoch; its chance is one, plus two for each of
+its swaps that still stand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TypeAlias, TypeVar, assert_never
 
 import msgspec
 
-from swarm.comms.messages import need, ship, work
+from swarm.comms.messages import finding, need, ship, work
 from swarm.comms.messages import treasury as money
-from swarm.kernel.message import ActorId
+from swarm.errors import UsageError
+from swarm.kernel.message import ActorId, ContractId
 from swarm.kernel.rng import Stream
 from swarm.kernel.role import Context
 from swarm.units import Credits, Ticks
@@ -26,7 +32,7 @@ from swarm.units import Credits, Ticks
 Inbox: TypeAlias = (
     work.Start | need.EpochDue | need.Announced
     | ship.Announced | ship.Swapped | ship.Declined | ship.RolledBack
-    | money.Credited
+    | finding.Trial | finding.Reviewed | money.Credited
 )  # fmt: skip
 
 KeyT = TypeVar("KeyT", bound=str)
@@ -34,11 +40,23 @@ KeyT = TypeVar("KeyT", bound=str)
 WHOLE = 1_000
 """Needs sum to this."""
 
-_LEAST = 20
-"""No part is ever given up: the least need before it is made to sum up."""
+LEAST = 20
+"""No part is ever given up: a need is raised to this before all are scaled to the whole."""
+
+AFTER_SWAP = Fraction(1, 2)
+AFTER_SETBACK = Fraction(4, 5)
+WITHOUT_WORK = Fraction(5, 4)
 
 _RECORD = 2
 """What a swap adds to an actor's chance."""
+
+
+class News(msgspec.Struct):
+    """What was heard about a part since the last epoch. Sums: their order cannot matter."""
+
+    swaps: int = 0
+    setbacks: int = 0
+    others: int = 0
 
 
 class DirectorState(msgspec.Struct):
@@ -47,9 +65,13 @@ class DirectorState(msgspec.Struct):
     needs: dict[str, int]
     left: Credits
     epoch: int = 0
-    swaps_by_author: dict[ActorId, int] = {}
-    quiet: dict[str, bool] = {}
-    """Parts about which nothing was decided since the last epoch."""
+    news: dict[str, News] = {}
+    funded: list[str] = []
+    """Parts for which income was granted in this epoch."""
+    swaps: dict[ContractId, ActorId] = {}
+    """Authors by contract of what was swapped in."""
+    rolled_back: dict[ContractId, str] = {}
+    """Parts by contract of swaps that were undone."""
 
 
 class Director:
@@ -59,133 +81,180 @@ class Director:
         researchers: Actors by the part they work on.
         integrator: Gets working capital at the start.
         treasury: Who mints.
-        everyone: Who hears the needs.
+        everyone: Who hears the needs, itself not among them.
         budget: All that is ever granted.
         capital: The integrator's share, granted at the start.
         grant: What a researcher gets at a time.
         grants_per_epoch: How many get one.
         epoch: Ticks between incomes.
         reward: What a swap earns; announced.
+        reviewers: Get working capital at the start: they pay for leases before they are paid.
+        reviewer_capital: What each of them gets.
+
+    Raises:
+        UsageError: If the grant, their number or the epoch is below 1, which would never end, or
+            the budget does not cover the working capital.
     """
 
     def __init__(
         self,
         *,
-        researchers: Mapping[str, tuple[ActorId, ...]],
+        researchers: Mapping[str, Sequence[ActorId]],
         integrator: ActorId,
         treasury: ActorId,
-        everyone: tuple[ActorId, ...],
+        everyone: Sequence[ActorId],
         budget: Credits,
         capital: Credits,
         grant: Credits,
         grants_per_epoch: int,
         epoch: Ticks,
         reward: Credits,
+        reviewers: Sequence[ActorId] = (),
+        reviewer_capital: Credits = Credits(0),
     ) -> None:
-        self._researchers = {part: researchers[part] for part in sorted(researchers)}
-        self._integrator = integrator
+        if min(grant, grants_per_epoch, epoch) < 1:
+            raise UsageError(
+                what=f"a director needs grants, their number and epochs of at least 1,"
+                f" came {grant} micro-credits, {grants_per_epoch} and {epoch} ticks"
+            )
+        if capital + len(reviewers) * reviewer_capital > budget:
+            raise UsageError(
+                what=f"a budget of {budget} micro-credits does not cover the working capital:"
+                f" {capital} for the integrator and {reviewer_capital} for each of"
+                f" {len(reviewers)} reviewers; raise it"
+            )
+        self._researchers = {part: tuple(researchers[part]) for part in sorted(researchers)}
+        self._capital = [(integrator, capital), *((one, reviewer_capital) for one in reviewers)]
         self._treasury = treasury
-        self._everyone = everyone
-        self._capital = capital
+        self._everyone = tuple(everyone)
         self._grant = grant
         self._grants_per_epoch = grants_per_epoch
         self._epoch = epoch
         self._reward = reward
         parts = [part for part, actors in self._researchers.items() if actors]
         self.state = DirectorState(
-            needs=normalised(dict.fromkeys(parts, WHOLE)),
-            left=budget,
-            quiet=dict.fromkeys(parts, True),
+            needs=normalised(dict.fromkeys(parts, Fraction(WHOLE))), left=budget
         )
 
     def receive(self, message: Inbox, ctx: Context) -> None:
-        """React to one message."""
+        """React to one message; the module docstring has the rules."""
         match message:
             case work.Start():
-                self._mint(self._integrator, self._capital, "working capital", ctx)
+                for actor, amount in self._capital:
+                    self._mint(actor, amount, "working capital", ctx)
                 self._open_epoch(ctx)
             case need.EpochDue():
+                self._revise_needs()
                 self._open_epoch(ctx)
             case ship.Swapped():
-                record = self.state.swaps_by_author
-                record[message.author] = record.get(message.author, 0) + 1
-                self._scale(message.part, 1, 2)
-            case ship.Declined():
-                self._scale(message.part, 4, 5)
+                self.state.swaps[message.contract] = message.author
+                self._news(message.part).swaps += 1
             case ship.RolledBack():
-                self._scale(message.part, 5, 4)
-            case need.Announced() | ship.Announced() | money.Credited():
+                self.state.rolled_back[message.contract] = message.part
+                self._news(message.part).setbacks += 1
+            case ship.Declined():
+                self._news(message.part).setbacks += 1
+            case finding.Reviewed():
+                news = self._news(message.part)
+                if message.decision == "reject":
+                    news.setbacks += 1
+                else:  # the integrator will say what became of it
+                    news.others += 1
+            case need.Announced() | ship.Announced() | finding.Trial() | money.Credited():
                 pass
             case _:
                 assert_never(message)
 
+    def _news(self, part: str) -> News:
+        return self.state.news.setdefault(part, News())
+
+    def _revise_needs(self) -> None:
+        state = self.state
+        revised: dict[str, Fraction] = {}
+        for part, weight in state.needs.items():
+            news = state.news.get(part)
+            factor = Fraction(1)
+            if news is not None:
+                factor = AFTER_SWAP**news.swaps * AFTER_SETBACK**news.setbacks
+            elif part not in state.funded:
+                factor = WITHOUT_WORK
+            revised[part] = weight * factor
+        state.needs, state.news = normalised(revised), {}
+
     def _open_epoch(self, ctx: Context) -> None:
         state = self.state
-        if state.epoch:
-            for part in sorted(state.quiet):
-                if state.quiet[part]:
-                    state.needs[part] = state.needs[part] * 5 // 4
-        state.needs = normalised(state.needs)
-        state.quiet = dict.fromkeys(state.needs, True)
         state.epoch += 1
         weights = tuple(sorted(state.needs.items()))
         announced = need.Announced(epoch=state.epoch, weights=weights, reward=self._reward)
         ctx.tell_all(self._everyone, announced)
-        self._grant_income(ctx)
-        if state.left >= self._grant and state.needs:
+        chosen = self._choose(ctx.rng("grants"))
+        for actor, part in chosen.items():
+            self._mint(actor, self._grant, f"epoch {state.epoch}, {part}", ctx)
+        state.funded = sorted(set(chosen.values()))
+        who = ", ".join(f"{actor} for {part}" for actor, part in chosen.items()) or "nobody"
+        ctx.note(f"epoch {state.epoch}: income for {who}; {state.left} micro-credits left")
+        if chosen and state.left >= self._grant:
             ctx.after(self._epoch, need.EpochDue())
         else:
-            ctx.note(f"epoch {state.epoch}: the budget is spent, {state.left} micro-credits left")
+            ctx.note(f"epoch {state.epoch}: no more income, {state.left} micro-credits left")
 
-    def _grant_income(self, ctx: Context) -> None:
-        stream = ctx.rng("grants")
-        chosen: set[ActorId] = set()
-        for _ in range(self._grants_per_epoch):
-            if self.state.left < self._grant or not self.state.needs:
-                return
-            part = draw(stream, self.state.needs)
-            record = self.state.swaps_by_author
-            free = {
-                actor: 1 + _RECORD * record.get(actor, 0)
-                for actor in self._researchers[part]
-                if actor not in chosen
-            }
-            if not free:
-                continue
-            actor = draw(stream, free)
-            chosen.add(actor)
-            self._mint(actor, self._grant, f"epoch {self.state.epoch}, {part}", ctx)
+    def _choose(self, stream: Stream) -> dict[ActorId, str]:
+        """Draws who gets income, and for which part, in the order drawn."""
+        chances = {
+            part: {actor: 1 + _RECORD * self._standing_swaps(actor) for actor in actors}
+            for part, actors in self._researchers.items()
+        }
+        chosen: dict[ActorId, str] = {}
+        for _ in range(min(self._grants_per_epoch, self.state.left // self._grant)):
+            open_to = {part: self.state.needs[part] for part, free in chances.items() if free}
+            if not open_to:
+                break
+            part = draw(stream, open_to)
+            actor = draw(stream, chances[part])
+            chosen[actor] = part
+            for free in chances.values():
+                free.pop(actor, None)
+        return chosen
+
+    def _standing_swaps(self, actor: ActorId) -> int:
+        state = self.state
+        return sum(
+            author == actor and contract not in state.rolled_back
+            for contract, author in state.swaps.items()
+        )
 
     def _mint(self, to: ActorId, amount: Credits, reason: str, ctx: Context) -> None:
-        amount = min(amount, self.state.left)
         if amount > 0:
             self.state.left = Credits(self.state.left - amount)
             ctx.tell(self._treasury, money.Grant(to=to, amount=amount, reason=reason))
 
-    def _scale(self, part: str, times: int, over: int) -> None:
-        if part in self.state.needs:
-            self.state.needs[part] = self.state.needs[part] * times // over
-            self.state.quiet[part] = False
 
+def normalised(needs: Mapping[str, Fraction]) -> dict[str, int]:
+    """Scales needs to whole numbers that sum to ``WHOLE``, by largest remainder, by part.
 
-def normalised(needs: Mapping[str, int]) -> dict[str, int]:
-    """Scales needs to whole numbers that sum to ``WHOLE``, by largest remainder, by part."""
-    raised = {part: max(_LEAST, needs[part]) for part in sorted(needs)}
+    Ties go to the part that comes first in the alphabet. No needs give no needs.
+    """
+    raised = {part: max(Fraction(LEAST), needs[part]) for part in sorted(needs)}
     total = sum(raised.values())
-    scaled = {part: WHOLE * weight // total for part, weight in raised.items()}
-    rest = WHOLE - sum(scaled.values()) if scaled else 0
-    by_remainder = sorted(raised, key=lambda part: (-(WHOLE * raised[part] % total), part))
-    for part in by_remainder[:rest]:
+    exact = {part: WHOLE * weight / total for part, weight in raised.items()}
+    scaled = {part: int(share) for part, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda part: (scaled[part] - exact[part], part))
+    for part in by_remainder[: WHOLE - sum(scaled.values())]:
         scaled[part] += 1
     return scaled
 
 
 def draw(stream: Stream, weights: Mapping[KeyT, int]) -> KeyT:
-    """Draws a key with probability proportional to its weight; keys are taken in order."""
-    keys = sorted(weights)
+    """Draws a key with probability proportional to its weight; keys are taken in order.
+
+    Args:
+        stream: Gives one number.
+        weights: At least one; whole, above 0.
+    """
+    *others, last = sorted(weights)
     at = stream.integer(sum(weights.values()))
-    for key in keys:
+    for key in others:
         at -= weights[key]
         if at < 0:
             return key
-    return keys[-1]
+    return last

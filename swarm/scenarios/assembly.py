@@ -1,46 +1,87 @@
 """From a research lab's config to a blueprint: corpus, graph, pool, roles and minds."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 
-import msgspec
-
-from swarm.comms.graph import build
+from swarm.comms.graph import CoordinationGraph, build
 from swarm.comms.messages import work
-from swarm.comms.subcontract import Carrier, shortest_paths
 from swarm.errors import UsageError
-from swarm.gpu.cost import CostModel
-from swarm.gpu.devices import device_type, uniform_cluster
-from swarm.gpu.mechanism import mechanism
-from swarm.kernel.context import AnyRole
-from swarm.kernel.message import ActorId
 from swarm.kernel.roster import Roster
-from swarm.pipeline.pretraining.corpus import CorpusInfo, build_corpus
-from swarm.pipeline.wire import codec
+from swarm.pipeline.pretraining.corpus import build_corpus
 from swarm.runtime.blueprint import Blueprint
-from swarm.runtime.launch import Finish, Options, Perform, Result
-from swarm.scenarios import outcome
-from swarm.scenarios.gauges import WATCH, gauges
+from swarm.runtime.launch import Options, Perform, Result
+from swarm.scenarios import gauges, outcome
+from swarm.scenarios.crew import Corpus, RoleBuilder
 from swarm.scenarios.lab import Lab
 from swarm.scenarios.research_lab import SERVICES, ResearchLab
-from swarm.units import CREDIT, Credits, Ticks
+from swarm.units import Ticks
+
+_ONE_OF_EACH = ("director", "treasury", "integrator")
 
 
 def research_lab(name: str, config: ResearchLab) -> Lab:
     """Returns the lab of a config.
 
     Raises:
-        UsageError: If there are too few actors of a role that the lab cannot do without.
+        UsageError: If there are too few or too many actors of a role.
     """
-    for role in (*SERVICES, "reviewer", "devops"):
+    for role in (*SERVICES, "devops"):
         if not config.roles.get(role):
             raise UsageError(what=f"--role {role}=0: this lab needs at least one {role}")
-    for role in ("director", "treasury", "integrator"):
+    for role in _ONE_OF_EACH:
         if config.roles[role] != 1:
             raise UsageError(what=f"--role {role}={config.roles[role]}: a lab has one {role}")
+    corpora: dict[str, str] = {}
     return Lab(
         config=config,
-        build=partial(_blueprint, name, config),
-        finish=partial(_finish, config),
+        build=partial(_blueprint, name, config, corpora),
+        finish=partial(_finish, config, corpora),
         tell=outcome.tell,
+    )
+
+
+def _blueprint(
+    name: str, config: ResearchLab, corpora: dict[str, str], options: Options
+) -> Blueprint:
+    info = build_corpus(config.work.corpus, options.corpus_dir, config.seed)
+    corpora["hash"] = info.hash
+    roster = Roster(config.roles.items())
+    graph = _graph(config, roster)
+    corpus = Corpus(info.hash, tuple(info.domain_names))
+    return Blueprint(
+        scenario=name,
+        config={**config.model_dump(mode="json"), "corpus_hash": info.hash},
+        seed=config.seed,
+        roster=tuple(config.roles.items()),
+        graph=graph,
+        build_role=RoleBuilder(config, corpus, graph),
+        first=work.Start(),
+        services=SERVICES if config.service_edges == "on" else (),
+        latency=config.graph.latency,
+        lookahead=config.graph.latency,
+        until=config.until,
+        minds=config.minds,
+        watch=(*outcome.WATCH, *gauges.WATCH),
+        gauges=partial(gauges.gauges, config.pool.nodes * config.pool.gpus_per_node),
+        fidelity=config.fidelity,
+    )
+
+
+def _finish(
+    config: ResearchLab, corpora: Mapping[str, str], result: Result, perform: Perform
+) -> dict[str, object]:
+    return outcome.finish(config, corpora["hash"], result, perform)
+
+
+def _graph(config: ResearchLab, roster: Roster) -> CoordinationGraph:
+    latency = Ticks(config.graph.latency)
+    names = [roster.name(rank) for rank in range(len(roster))]
+    return build(
+        config.graph.topology,
+        n=len(roster),
+        seed=config.seed,
+        latency=latency,
+        lookahead=latency,
+        params=config.graph.params,
+        names=names,
     )

@@ -36,10 +36,13 @@ def finish(config: ResearchLab, corpus: str, result: Result, perform: Perform) -
     ships = [m for _, m in result.watched if isinstance(m, ship.Announced)]
     if not ships:
         return {"parts_left_of_original": None, "swapped_parts": []}
-    swaps = [(due, m) for due, m in result.watched if isinstance(m, ship.Swapped)]
-    undone = [(due, m) for due, m in result.watched if isinstance(m, ship.RolledBack)]
+    # Several actors are told of each change: equal messages of one instant are one change.
+    told = dict.fromkeys(result.watched)
+    swaps = [(due, m) for due, m in told if isinstance(m, ship.Swapped)]
+    undone = [(due, m) for due, m in told if isinstance(m, ship.RolledBack)]
     original, final = dict(ships[0].parts), dict(ships[-1].parts)
-    ledger = [_entry(due, m) for due, m in sorted(swaps + undone, key=lambda one: one[0])]
+    ledger = [_entry(due, m) for due, m in swaps] + [_entry(due, m) for due, m in undone]
+    ledger.sort(key=lambda entry: entry["tick"])
     facts: dict[str, object] = {
         "swaps": len(swaps),
         "rollbacks": len(undone),

@@ -16,6 +16,8 @@ SERVICES = ("director", "treasury", "gpu_broker", "integrator", "evaluator")
 RESEARCHERS = ("pretraining_researcher", "data_researcher")
 
 
+SMALL_WORLD: dict[str, int | float | str] = {"degree": 12, "rewired": 0.3}
+
 MINDS = {
     "pretraining_researcher": ("rules", "rules", "search"),
     "data_researcher": ("rules", "search"),
@@ -35,9 +37,7 @@ class GraphConfig(Section):
 
     topology: str = "small_world"
     """A file of ``comms/topologies``."""
-    params: dict[str, int | float | str] = Field(
-        default_factory=lambda: {"degree": 12, "rewired": 0.3}
-    )
+    params: dict[str, int | float | str] = SMALL_WORLD
     """What that topology takes beyond the number of actors and the seed."""
     latency: int = Field(default=60, ge=1)
     """Virtual seconds along any edge; also the lookahead."""
@@ -92,7 +92,7 @@ class MoneyConfig(Section):
     """All that the director may mint in a run."""
     integrator_capital: float = Field(default=130, ge=0)
     """What the integrator gets at the start: base arms, tests on the ship, rewards."""
-    trial_grant: float = Field(default=17, gt=0)
+    trial_grant: float = Field(default=19, gt=0)
     """What a researcher gets at a time: a trial and, if it claims, a review."""
     grants_per_epoch: int = Field(default=4, ge=1)
     """Researchers that get one in an epoch."""
@@ -102,7 +102,7 @@ class MoneyConfig(Section):
     """What an accepted swap earns its author and replicator."""
     evaluator_price: float = Field(default=0.1, ge=0)
     """For one checkpoint scored."""
-    reviewer_price: float = Field(default=14, ge=0)
+    reviewer_price: float = Field(default=16, ge=0)
     """For one replication: up to eight trainings, their scores, and a margin."""
 
 
@@ -127,4 +127,3 @@ class ResearchLab(Config):
     """``surrogate`` answers jobs by formula, for tests of everything around them."""
     until: int | None = Field(default=30 * 86_400, gt=0)
     """Virtual seconds after which to stop, if the lab has not come to rest."""
-

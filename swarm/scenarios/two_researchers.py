@@ -39,7 +39,7 @@ class TwoResearchers(ResearchLab):
     work: WorkConfig = WorkConfig(trial_flops=4_000_000_000, checkpoint_flops=8_000_000_000)
     """Trainings of a few dozen steps."""
     money: MoneyConfig = MoneyConfig(
-        budget=16, integrator_capital=9, trial_grant=1.5, grants_per_epoch=2, reviewer_price=1
+        budget=40, integrator_capital=18, trial_grant=4, grants_per_epoch=2, reviewer_price=3
     )
     """Enough for a swap or two."""
 

@@ -88,5 +88,5 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     sink = NotebookSink(tmp_path / "notes", roster=ROSTER)
     sink.write(1, RECORD, [noted(0, "one")])
 
-    with pytest.raises(RunFailedError, match="writing notebooks into .*notes"):
+    with pytest.raises(RunFailedError, match=r"writing notebooks into .*notes"):
         sink.flush()

@@ -5,7 +5,9 @@ holder <--Granted | Refused-- broker
 holder --Release--> broker        finished early
 holder <--Ended-- broker          the time is over
 holder <--Pending-- broker        why a request still waits, once per round that passed it by
-broker --RoundDue--> broker       the broker's own timer
+broker --RoundDue | ExpiryDue | DeskDue--> broker       the broker's own timers
+
+A holder that releases before it was granted the lease withdraws its request, and pays nothing.
 """
 
 from swarm.kernel.message import ContractId, Message
@@ -67,3 +69,7 @@ class ExpiryDue(Message, frozen=True, kw_only=True, tag="lease.expiry_due"):
     """The broker's own timer: a lease reaches its end."""
 
     contract: ContractId
+
+
+class DeskDue(Message, frozen=True, kw_only=True, tag="lease.desk_due"):
+    """The broker's own timer: deal with what has come."""

@@ -1,7 +1,10 @@
 """Operations: what went wrong on a lease, and what the one on duty says about it.
 
-broker --Incident--> devops      jobs on a lease ended badly
-devops --Advice--> holder        what to change, or to leave it
+broker --Incident--> devops                      jobs on a lease ended badly
+devops --Advice--> broker --Advice--> holder     what to change, or to leave it
+devops --TriageDue--> devops                     its own timer
+
+Advice goes through the broker because no edge need lead from the one on duty to the holder.
 """
 
 from typing import Literal
@@ -25,3 +28,7 @@ class Advice(Message, frozen=True, kw_only=True, tag="ops.advice"):
     diagnosis: Literal["diverged", "too_large", "bad_specification", "hardware", "unknown"]
     action: Literal["lower_rate", "shrink", "abandon", "retry"]
     reason: str
+
+
+class TriageDue(Message, frozen=True, kw_only=True, tag="ops.triage_due"):
+    """The own timer of the one on duty: diagnose the incidents that have come."""

@@ -4,8 +4,10 @@
     anybody  --Escrow--> treasury --Secured--> payer and payee  |  Denied--> payer
     payer    --Release--> treasury                       pays the payee, or refunds the payer
     broker   --Charge--> treasury --Charged | Denied--> broker   takes the price of a lease
+    broker   --Refund--> treasury                        gives it back: the lease never began
     integrator --Royalty--> treasury                     splits a reward by largest remainder
     treasury --Credited--> whoever received, with the new balance
+    treasury --BooksDue--> treasury                      the treasury's own timer
 
 Credits are conserved: minted = balances + escrows, checked at every message.
 """
@@ -36,6 +38,8 @@ class Escrow(Message, frozen=True, kw_only=True, tag="treasury.escrow"):
     contract: ContractId
     payee: ActorId
     amount: Credits
+    advance: Credits = Credits(0)
+    """Share of the amount that the payee gets at once and keeps, to work with."""
 
 
 class Secured(Message, frozen=True, kw_only=True, tag="treasury.secured"):
@@ -75,6 +79,14 @@ class Charged(Message, frozen=True, kw_only=True, tag="treasury.charged"):
     amount: Credits
 
 
+class Refund(Message, frozen=True, kw_only=True, tag="treasury.refund"):
+    """Give the price of a lease back: its holder had withdrawn when it was paid; from a broker."""
+
+    contract: ContractId
+    to: ActorId
+    amount: Credits
+
+
 class Royalty(Message, frozen=True, kw_only=True, tag="treasury.royalty"):
     """Split a reward of the sender among actors, by weight."""
 
@@ -82,3 +94,7 @@ class Royalty(Message, frozen=True, kw_only=True, tag="treasury.royalty"):
     amount: Credits
     shares: tuple[tuple[ActorId, int], ...]
     """(actor, weight) pairs; weights are positive."""
+
+
+class BooksDue(Message, frozen=True, kw_only=True, tag="treasury.books_due"):
+    """The treasury's own timer: carry out the orders that have come."""

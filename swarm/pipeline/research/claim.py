@@ -150,7 +150,9 @@ def _on_timer(
 ) -> None:
     match timer, call.phase:
         case cn.BiddingClosed(), "bidding":
-            if not contracts.award(ctx, call, treasury=treasury):
+            if not contracts.award(
+                ctx, call, treasury=treasury, advance_percent=tasks.REVIEW_ADVANCE_PERCENT
+            ):
                 claim.reason = "no reviewer proposed"
         case cn.Overdue(), "working":
             ctx.tell(call.winner, cn.Cancel(contract=call.contract, reason="overdue"))

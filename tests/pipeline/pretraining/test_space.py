@@ -1,9 +1,19 @@
 import pytest
 from msgspec.structs import replace
 
+from swarm.kernel.rng import Stream
 from swarm.pipeline.parts import canonical_json
 from swarm.pipeline.pretraining.menu import changes
-from swarm.pipeline.pretraining.space import ARCHITECTURE, OPTIMIZER, space, to_point, to_value
+from swarm.pipeline.pretraining.space import (
+    ARCHITECTURE,
+    OPTIMIZER,
+    USUAL_RATE,
+    Choice,
+    random_point,
+    space,
+    to_point,
+    to_value,
+)
 from swarm.pipeline.pretraining.spec import (
     GENERATION_0_ARCHITECTURE,
     GENERATION_0_MIXTURE,
@@ -18,7 +28,9 @@ RULE = canonical_json(GENERATION_0_OPTIMIZER)
 EVEN = canonical_json(GENERATION_0_MIXTURE)
 
 
-@pytest.mark.parametrize(("part", "value"), [("architecture", SHAPE), ("mixture", EVEN)])
+@pytest.mark.parametrize(
+    ("part", "value"), [("architecture", SHAPE), ("optimizer", RULE), ("mixture", EVEN)]
+)
 def test_a_value_comes_back_from_its_point(part: str, value: str) -> None:
     dimensions = space(part, value)
     point = to_point(part, value, dimensions)
@@ -38,15 +50,13 @@ def test_shifted_mixtures_come_back_from_their_points() -> None:
         assert identity("mixture", back) == identity("mixture", change.value)
 
 
-def test_the_rate_of_the_other_update_rule_is_absent_and_has_no_effect() -> None:
-    point = to_point("optimizer", RULE, OPTIMIZER)
+def test_one_rate_means_what_each_update_rule_usually_takes() -> None:
+    point = {**to_point("optimizer", RULE, OPTIMIZER), "rate": 1.0}
 
-    values = {to_value("optimizer", {**point, "muon.lr": lr}, RULE) for lr in (0.01, 0.02)}
+    values = [to_value("optimizer", {**point, "name": name}, RULE) for name in USUAL_RATE]
 
-    assert point["adamw.lr"] == 0.002
-    assert "muon.lr" not in point
-    assert len(values) == 1
-    assert identity("optimizer", str(values.pop())) == identity("optimizer", RULE)
+    rates = [read_as(Optimizer, str(value)).lr for value in values]
+    assert rates == list(USUAL_RATE.values())
 
 
 def test_coordinates_out_of_bounds_are_absent() -> None:
@@ -66,7 +76,7 @@ def test_a_point_that_makes_no_model_has_no_value() -> None:
 
 
 def test_sampled_numbers_are_rounded_so_that_equal_values_are_equal_text() -> None:
-    point = {**to_point("optimizer", RULE, OPTIMIZER), "adamw.lr": 0.00123456, "muon.lr": 0.01}
+    point = {**to_point("optimizer", RULE, OPTIMIZER), "rate": 0.308642}
 
     value = to_value("optimizer", point, RULE)
 
@@ -83,3 +93,18 @@ def test_the_context_stays_and_a_users_own_domains_have_dimensions() -> None:
 
 def test_a_checkpoint_has_no_space() -> None:
     assert space("checkpoint", canonical_json(Checkpoint(artifact="a", recipe="b"))) == ()
+
+
+@pytest.mark.parametrize("part", ["architecture", "optimizer", "mixture"])
+def test_random_points_are_in_bounds(part: str) -> None:
+    current = {"architecture": SHAPE, "optimizer": RULE, "mixture": EVEN}[part]
+    dimensions = space(part, current)
+    stream = Stream(seed=0, owner="test", name="points")
+
+    for _ in range(200):
+        for name, at in random_point(dimensions, stream).items():
+            (dimension,) = (one for one in dimensions if one.name == name)
+            if isinstance(dimension, Choice):
+                assert at in dimension.options
+            else:
+                assert dimension.low <= float(at) <= dimension.high

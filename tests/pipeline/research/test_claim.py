@@ -33,9 +33,7 @@ def opened() -> tuple[Claim, FakeContext]:
 def hear(claim: Claim, ctx: FakeContext, *messages: ClaimMessage) -> list[bool]:
     ctx.sender = REVIEWER
     return [
-        advance(
-            ctx, claim, one, treasury=TREASURY, max_price=Credits(10), patience=Ticks(100)
-        )
+        advance(ctx, claim, one, treasury=TREASURY, max_price=Credits(10), patience=Ticks(100))
         for one in messages
     ]
 

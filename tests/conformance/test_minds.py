@@ -1,0 +1,152 @@
+"""Rules every mind must obey; a new file is covered without registration."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+import swarm.minds
+from swarm.comms.messages.finding import Trial
+from swarm.comms.messages.mind import PartProposed, ProposePart
+from swarm.kernel.message import ActorId
+from swarm.minds.mind import Mind
+from swarm.pipeline.parts import canonical_json
+from swarm.pipeline.pretraining.menu import changes
+from swarm.pipeline.pretraining.spec import (
+    GENERATION_0_ARCHITECTURE,
+    GENERATION_0_MIXTURE,
+    GENERATION_0_OPTIMIZER,
+    Mixture,
+)
+from swarm.pipeline.pretraining.values import identity, read_value
+from swarm.pipeline.wire import codec
+
+NAMES = sorted(
+    module.name for module in pkgutil.iter_modules(swarm.minds.__path__) if module.name != "mind"
+)
+STARTS = {
+    "architecture": canonical_json(GENERATION_0_ARCHITECTURE),
+    "mixture": canonical_json(GENERATION_0_MIXTURE),
+    "optimizer": canonical_json(GENERATION_0_OPTIMIZER),
+}
+ONE_DOMAIN = canonical_json(Mixture(weights=(("mine", 1.0),)))
+
+ANSWER_ALL = """
+import sys
+from swarm.pipeline.wire import codec
+from swarm.runtime.jobs import load_mind
+for line in sys.stdin.buffer:
+    name, _, payload = line.rstrip().partition(b" ")
+    answer = load_mind(name.decode()).decide(codec().decode(payload))
+    print(codec().encode(answer).decode())
+"""
+
+
+def mind(name: str) -> Mind:
+    made: Mind = getattr(
+        importlib.import_module(f"swarm.minds.{name}"),
+        "".join(part.capitalize() for part in name.split("_")),
+    )()
+    return made
+
+
+def question(part: str, *, seed: int, n_tried: int) -> ProposePart:
+    tried = changes(part, STARTS[part])[:n_tried]
+    history = tuple(
+        Trial(
+            author=ActorId("a-0"),
+            part=part,
+            value=change.value,
+            base="m",
+            gain_bpb=0.1 * (-1) ** i,
+            failed="diverged" if i == 3 else "",
+        )
+        for i, change in enumerate(tried)
+    )
+    return ProposePart(
+        part=part, current=STARTS[part], history=history, notes=("rope is good",), seed=seed
+    )
+
+
+QUESTIONS = [
+    question(part, seed=seed, n_tried=n_tried)
+    for part in sorted(STARTS)
+    for seed, n_tried in ((1, 0), (2, 4), (2**31 - 1, 9))
+]
+
+
+def test_the_folder_has_the_promised_minds() -> None:
+    assert {"rules", "search"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mind_says_what_it_is_and_whether_it_is_light(name: str) -> None:
+    kind = type(mind(name))
+
+    assert kind.__doc__
+    assert sys.modules[kind.__module__].__doc__
+    assert isinstance(kind.is_light, bool)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("asked", QUESTIONS)
+def test_an_answer_is_usable_and_new(name: str, asked: ProposePart) -> None:
+    answer = mind(name).decide(asked)
+
+    assert isinstance(answer, PartProposed)
+    assert answer.part == asked.part
+    assert answer.reason
+    assert read_value(asked.part, answer.value).problem() is None
+    assert canonical_json(answer.value) == answer.value
+    known = {identity(asked.part, trial.value) for trial in asked.history}
+    assert identity(asked.part, answer.value) not in {identity(asked.part, asked.current), *known}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_question_has_the_same_answer(name: str) -> None:
+    one, other = mind(name), mind(name)
+
+    first = [one.decide(asked) for asked in QUESTIONS]
+    again = [other.decide(asked) for asked in reversed(QUESTIONS)]
+
+    assert first == again[::-1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_seed_may_have_another_answer(name: str) -> None:
+    answers = {
+        msgspec.json.encode(mind(name).decide(replace(QUESTIONS[0], seed=seed)))
+        for seed in range(12)
+    }
+
+    assert len(answers) > 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_where_nothing_is_left_the_answer_is_empty(name: str) -> None:
+    asked = ProposePart(part="mixture", current=ONE_DOMAIN, history=(), notes=(), seed=0)
+
+    answer = mind(name).decide(asked)
+
+    assert isinstance(answer, PartProposed)
+    assert answer.value == ""
+
+
+@pytest.mark.slow
+def test_answers_are_the_same_in_another_process_with_another_hash_seed() -> None:
+    asked = [name.encode() + b" " + codec().encode(one) for name in NAMES for one in QUESTIONS[::2]]
+
+    printed = subprocess.run(
+        [sys.executable, "-c", ANSWER_ALL],
+        env={"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"},
+        input=b"\n".join(asked),
+        capture_output=True,
+        check=True,
+    ).stdout.splitlines()
+
+    here = [codec().encode(mind(name).decide(one)) for name in NAMES for one in QUESTIONS[::2]]
+    assert printed == here

@@ -1,0 +1,101 @@
+import msgspec
+import pytest
+
+from swarm.comms.messages import lease, mind, research, ship
+from swarm.comms.messages import treasury as money
+from swarm.gpu.cost import CostModel
+from swarm.gpu.devices import H100
+from swarm.kernel.message import ActorId, Message
+from swarm.kernel.role import Role
+from swarm.pipeline.campaign import Means
+from swarm.pipeline.parts import canonical_json
+from swarm.pipeline.pretraining.spec import (
+    GENERATION_0_ARCHITECTURE,
+    GENERATION_0_FLOPS,
+    GENERATION_0_MIXTURE,
+    GENERATION_0_OPTIMIZER,
+)
+from swarm.pipeline.pretraining.values import Checkpoint
+from swarm.pipeline.research.state import Policy, Research
+from swarm.roles.pretraining_researcher import Inbox, Part, PretrainingResearcher
+from swarm.testing import FakeContext
+from swarm.units import DAY, Credits, Flops, Ticks
+
+MEANS = Means(
+    broker=ActorId("gpu_broker-0"),
+    treasury=ActorId("treasury-0"),
+    evaluators=(ActorId("evaluator-0"),),
+    bid_per_gpu_tick=Credits(100),
+    max_price_per_score=Credits(100_000),
+    bidding_window=Ticks(300),
+    patience=Ticks(3_600),
+    lease_patience=DAY,
+    scoring_seed=7,
+)
+POLICY = Policy(
+    corpus="c" * 64,
+    flops=GENERATION_0_FLOPS,
+    checkpoint_flops=Flops(2 * GENERATION_0_FLOPS),
+    max_params=None,
+    claim_threshold_bpb=0.05,
+    review_price=Credits(14_000_000),
+    spare_percent=25,
+    thinking=Ticks(60),
+    note_budget_chars=2_000,
+)
+COST = CostModel(device=H100, virtual_flops_per_flop=90_000_000, mfu_percent=40)
+PARTS = {
+    "architecture": canonical_json(GENERATION_0_ARCHITECTURE),
+    "checkpoint": canonical_json(Checkpoint(artifact="old", recipe="another")),
+    "mixture": canonical_json(GENERATION_0_MIXTURE),
+    "optimizer": canonical_json(GENERATION_0_OPTIMIZER),
+}
+ANNOUNCED = ship.Announced(
+    generation=0, manifest="m", parts=tuple(sorted(PARTS.items())), base_bpb=(4.0, 4.2)
+)
+RICH = money.Credited(amount=Credits(1), balance=Credits(90_000_000), reason="income")
+
+
+def awake(role: PretrainingResearcher, ctx: FakeContext) -> list[Message]:
+    """Returns what it says and asks once it has a ship and money."""
+    for message in (ANNOUNCED, RICH):
+        role.receive(message, ctx)
+    ctx.drain()
+    role.receive(research.WakeDue(), ctx)
+    return [one for effect in ctx.effects for one in effect if isinstance(one, Message)]
+
+
+def make(part: Part) -> tuple[PretrainingResearcher, FakeContext]:
+    role = PretrainingResearcher(part=part, policy=POLICY, means=MEANS, cost=COST)
+    _: Role[Inbox] = role
+    return role, FakeContext(me=ActorId("pretraining_researcher-0"))
+
+
+@pytest.mark.parametrize("part", ["architecture", "optimizer"])
+def test_it_asks_its_mind_about_its_part(part: Part) -> None:
+    role, ctx = make(part)
+
+    (question,) = awake(role, ctx)
+
+    assert isinstance(question, mind.ProposePart)
+    assert (question.part, question.current) == (part, PARTS[part])
+
+
+def test_for_a_checkpoint_it_leases_at_once() -> None:
+    role, ctx = make("checkpoint")
+
+    request, _timer = awake(role, ctx)
+
+    assert isinstance(request, lease.Request)
+    assert request.duration > 2 * COST.ticks(GENERATION_0_FLOPS, 1)
+    assert request.purpose.startswith("checkpoint of recipe")
+
+
+@pytest.mark.parametrize("part", ["architecture", "optimizer", "checkpoint"])
+def test_state_survives_a_snapshot(part: Part) -> None:
+    role, ctx = make(part)
+    awake(role, ctx)
+
+    stored = msgspec.json.encode(role.state)
+
+    assert msgspec.json.decode(stored, type=Research) == role.state
