@@ -104,7 +104,7 @@ def measure(run: Run, *, n_seeds: int, corpus_dir: Path) -> Report:
             Figure(what="gain of the ship's own base arms, sealed shard", value=sealed, unit=unit),
             Figure(
                 what="the ledger agrees with the rerun (1 is yes)",
-                value=found.overlaps(believed),
+                value=int(found.overlaps(believed)),
                 unit="",
                 promise=1,
             ),

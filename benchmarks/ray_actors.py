@@ -50,7 +50,7 @@ def measure(*, n_actors: int, rounds: int) -> Report:
             Figure(what="CPU-seconds of all processes", value=on_ray["cpu_seconds"], unit="s"),
             Figure(what="memory at its peak", value=peak / 2**30, unit="GiB"),
             Figure(what="of that per actor", value=peak / n_actors / 2**20, unit="MiB"),
-            Figure(what="digests of one process (1 is yes)", value=same, unit="", promise=1),
+            Figure(what="digests of one process (1 is yes)", value=int(same), unit="", promise=1),
         ),
         facts={"processes": f"{n_actors}", "messages": f"{messages:,}"},
     )

@@ -5,13 +5,11 @@ Seconds are those spent in windows; what Ray takes to start is a figure of its o
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from benchmarks.gossip import run_gossip
 from swarm.analysis.promises import Figure, Report, median
 
 PROMISE_AT_SHARDS = 2
@@ -66,21 +64,6 @@ def measure(*, n_actors: int, rounds: int, n_shards: int, repeats: int) -> Repor
         ),
         facts={"actors": f"{n_actors:,}", "messages": f"{runs[0]['messages']:,}"},
     )
-
-
-def run_gossip(n_actors: int, rounds: int, *more: str) -> dict[str, Any]:  # Any: JSON
-    """Runs the scenario in a process of its own and returns its summary."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "swarm.scenarios.gossip", "--json"]
-        command += ["--actors", str(n_actors), "--set", f"rounds={rounds}", *more]
-        done = subprocess.run(
-            [*command, "--out", str(Path(folder) / "run")],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
-    summary: dict[str, Any] = json.loads(done.stdout)
-    return summary
 
 
 def _digests(summary: dict[str, Any]) -> tuple[str, str]:

@@ -5,6 +5,7 @@ usage, 130 interrupted.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ def log(  # noqa: PLR0917  typer reads the signature, nobody calls it by positio
             opened,
             kind=kind,
             actor=actor,
-            since=parse_duration(since) if since else 0,
+            since=_since(since),
             limit=limit or None,
         )
     if as_json:
@@ -132,11 +133,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_command(app, arguments)
 
 
+def _since(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        return parse_duration(text)
+    except UsageError as wrong:
+        expected = "a span of virtual time above zero, such as 2d, 12h or 90m"
+        raise UsageError(what=f"--since {text!r}: expected {expected}") from wrong
+
+
 def _measure(name: str, arguments: Sequence[str]) -> Report:
     """Runs a benchmark in a process of its own: memory and start-up are among the figures."""
     sys.stderr.write(f"measuring {name}\n")
-    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *arguments, "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603  our own file
+    command = [sys.executable, "-m", f"{BENCHMARKS.name}.{name}", *arguments, "--json"]
+    # The folder is no part of the package; from here alone it can be found.
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)}
+    done = subprocess.run(  # noqa: S603  our own file
+        command, stdout=subprocess.PIPE, env=environment, check=False
+    )
     try:
         return read_report(done.stdout)
     except msgspec.DecodeError as wrong:

@@ -93,7 +93,7 @@ def test_log_answers_a_query(run: Callable[..., Said], folder: Path) -> None:
         (["--sql", "select 1", "--kind", "gossip"], "error: give --sql or a choice by "),
         (["--kind", "gosip"], "error: --kind 'gosip' is unknown; did you mean gossip"),
         (["--actor", "nobody-1"], "error: no actor is named 'nobody-1'; there are gossiper-0..19"),
-        (["--since", "soon"], "error: --until 'soon'"),
+        (["--since", "soon"], "error: --since 'soon': expected a span of virtual time"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(

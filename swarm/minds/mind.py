@@ -8,8 +8,14 @@ by the coordinator, which must stay light.
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
-from swarm.errors import InvariantError
+from swarm.comms.messages.mind import ProposePart
+from swarm.comms.messages.ship import PartValue
+from swarm.errors import InvariantError, WireError
 from swarm.kernel.message import Message
+from swarm.pipeline.pretraining.values import identity
+
+FAILED_BELOW_WORST_BPB = 0.1
+"""How much worse than the worst trial one counts that failed."""
 
 
 class Mind(Protocol):
@@ -43,3 +49,29 @@ def unknown_question(mind: Mind, question: Message) -> InvariantError:
 def noted_words(notes: Iterable[str]) -> frozenset[str]:
     """Returns the words of some notes without punctuation: tags of values, words of advice."""
     return frozenset(word.strip("().,:;") for note in notes for word in note.split())
+
+
+def gains_over_current(question: ProposePart) -> list[tuple[PartValue, float]]:
+    """Returns (value, gain over the current value): the current value first, then every trial.
+
+    Gains were measured on the ships of their time. On a ship on which the current value was itself
+    tried they are counted from what it gained there; elsewhere they stand as they were told. Trials
+    whose value cannot be read are left out: a neighbour wrote them.
+    """
+    now = identity(question.part, question.current)
+    trials = []
+    for trial in question.history:
+        if trial.part == question.part:
+            try:
+                trials.append((trial, identity(trial.part, trial.value)))
+            except WireError:
+                continue
+    offsets = {
+        trial.base: trial.gain_bpb for trial, same in trials if same == now and not trial.failed
+    }
+    gains = [trial.gain_bpb - offsets.get(trial.base, 0.0) for trial, _ in trials]
+    worst = min([0.0, *(g for g, (t, _) in zip(gains, trials, strict=True) if not t.failed)])
+    return [(question.current, 0.0)] + [
+        (trial.value, worst - FAILED_BELOW_WORST_BPB if trial.failed else gain)
+        for gain, (trial, _) in zip(gains, trials, strict=True)
+    ]

@@ -6,7 +6,7 @@ every third proposal combines two of them. A value that was tried, or that a rec
 its tag, is not proposed again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import ClassVar
 
@@ -14,10 +14,18 @@ from swarm.comms.messages.mind import PartProposed, ProposePart
 from swarm.errors import WireError
 from swarm.kernel.message import Message
 from swarm.kernel.rng import Stream
-from swarm.minds.mind import noted_words, unknown_question
+from swarm.minds.mind import gains_over_current, noted_words, unknown_question
 from swarm.pipeline.pretraining.menu import Change, changes
-from swarm.pipeline.pretraining.spec import Architecture, Optimizer
-from swarm.pipeline.pretraining.values import combine, identity, read_value, settings, value_tag
+from swarm.pipeline.pretraining.spec import Architecture, Mixture, Optimizer
+from swarm.pipeline.pretraining.values import (
+    combine,
+    identity,
+    read_as,
+    read_value,
+    settings,
+    thousandths,
+    value_tag,
+)
 
 COMBINE_EVERY = 3
 """One proposal in so many combines, while there are untried combinations and changes."""
@@ -110,6 +118,12 @@ def _weight(question: ProposePart, change: Change, noted: frozenset[str]) -> flo
     part = question.part
     old, new = read_value(part, question.current), read_value(part, change.value)
     weight = change.prior
+    if isinstance(old, Mixture) and isinstance(new, Mixture):
+        weight *= _factor(
+            gain
+            for value, gain in gains_over_current(question)[1:]
+            if _shift(old, read_as(Mixture, value)) == _shift(old, new)
+        )
     if isinstance(old, Optimizer) and isinstance(new, Optimizer):
         weight *= _hindsight(question, _made(old, new))
         weight /= PROMISING if LOWER_RATE in noted and new.lr > old.lr else 1.0
@@ -126,7 +140,7 @@ def _made(old: Architecture | Optimizer, new: Architecture | Optimizer) -> dict[
 
 
 def _hindsight(question: ProposePart, made: Mapping[str, object]) -> float:
-    """Returns a factor: what trials of other values that had these settings speak for."""
+    """Returns what trials of other values that had these settings speak for."""
     seen = []
     for trial in question.history:
         if trial.part != question.part:
@@ -137,6 +151,20 @@ def _hindsight(question: ProposePart, made: Mapping[str, object]) -> float:
             continue
         if isinstance(spec, Architecture | Optimizer) and made.items() <= settings(spec).items():
             seen.append(_LOST if trial.failed else trial.gain_bpb)
+    return _factor(seen)
+
+
+def _shift(old: Mixture, new: Mixture) -> tuple[str, bool]:
+    """Returns the domain whose share moved most, and whether it grew."""
+    before, after = dict(thousandths(old.weights)), dict(thousandths(new.weights))
+    moved = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in before}
+    most = max(sorted(moved), key=lambda name: abs(moved[name]))
+    return most, moved[most] > 0.0
+
+
+def _factor(gains: Iterable[float]) -> float:
+    """Returns by how much gains make similar changes more or less promising."""
+    seen = list(gains)
     if not seen:
         return 1.0
     return PROMISING if sum(seen) > 0.0 else 1.0 / PROMISING

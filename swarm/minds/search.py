@@ -1,8 +1,7 @@
 """Search: Optuna's tree-structured Parzen estimator, rebuilt from the question at each call.
 
-The current value enters as a trial of gain 0; gains that were measured on a ship on which the
-current value was itself tried are counted from what it gained there. A trial that failed counts as
-a little worse than the worst one, so that the sampler learns where training breaks.
+The current value enters as a trial of gain 0. A trial that failed counts as a little worse than the
+worst one, so that the sampler learns where training breaks.
 
 Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (NeurIPS 2011), as in Optuna.
 """
@@ -11,10 +10,9 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from swarm.comms.messages.mind import PartProposed, ProposePart
-from swarm.errors import WireError
 from swarm.kernel.message import Message
 from swarm.kernel.rng import Stream
-from swarm.minds.mind import noted_words, unknown_question
+from swarm.minds.mind import gains_over_current, noted_words, unknown_question
 from swarm.pipeline.pretraining.space import (
     Choice,
     Dimension,
@@ -33,8 +31,6 @@ SAMPLED, RANDOM = 32, 64
 """Draws by the sampler, and after them at random, until the mind concedes that nothing is left:
 a sampler that is sure of itself repeats what was tried."""
 
-FAILED_BELOW_WORST_BPB = 0.1
-
 
 class Search:
     """A mind that samples where the history suggests gains."""
@@ -52,7 +48,7 @@ class Search:
             raise unknown_question(self, question)
         part, current = question.part, question.current
         dimensions = space(part, current)
-        results = _results(question)
+        results = gains_over_current(question)
         noted = noted_words(question.notes)
         taken = {identity(part, value) for value, _ in results}
         for point in _points(question, dimensions, results):
@@ -63,29 +59,6 @@ class Search:
                 reason = f"seen {len(results) - 1}, sampled {describe(part, value, current)}"
                 return PartProposed(part=part, value=value, reason=reason)
         return PartProposed(part=part, value="", reason="nothing new in many draws")
-
-
-def _results(question: ProposePart) -> list[tuple[str, float]]:
-    """Returns (value, gain over the current value) of the current value and all readable trials."""
-    part = question.part
-    now = identity(part, question.current)
-    readable = []
-    for trial in question.history:
-        if trial.part != part:
-            continue
-        try:
-            readable.append((trial, identity(part, trial.value)))
-        except WireError:  # a neighbour wrote it
-            continue
-    offsets = {
-        trial.base: trial.gain_bpb for trial, same in readable if same == now and not trial.failed
-    }
-    gains = [trial.gain_bpb - offsets.get(trial.base, 0.0) for trial, _ in readable]
-    worst = min([0.0, *(g for g, (t, _) in zip(gains, readable, strict=True) if not t.failed)])
-    return [(question.current, 0.0)] + [
-        (trial.value, worst - FAILED_BELOW_WORST_BPB if trial.failed else gain)
-        for gain, (trial, _) in zip(gains, readable, strict=True)
-    ]
 
 
 def _points(

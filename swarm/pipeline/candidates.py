@@ -71,7 +71,7 @@ def objection(candidate: Candidate, now: Ship, past: Past, standards: Standards)
 
 
 def evidence(verdict: Verdict, candidate: Candidate, *, n: int) -> Evidence:
-    """Returns what the ledger keeps of a verdict from so many runs."""
+    """Returns what the ledger keeps of a verdict, after so many runs on fresh seeds in all."""
     return Evidence(
         gain_bpb=verdict.gain,
         low_bpb=verdict.ci_low,
@@ -85,7 +85,7 @@ def evidence(verdict: Verdict, candidate: Candidate, *, n: int) -> Evidence:
 def swapped(
     candidate: Candidate, verdict: Verdict, *, n: int, old_hash: str, new: PartVersion
 ) -> messages.Swapped:
-    """Returns what is told of a swap."""
+    """Returns what is told of a swap, after so many runs on fresh seeds in all."""
     return messages.Swapped(
         contract=candidate.proposed.contract,
         part=new.part,

@@ -50,6 +50,8 @@ WITHOUT_WORK = Fraction(5, 4)
 _RECORD = 2
 """What a swap adds to an actor's chance."""
 
+_NONE = Credits(0)
+
 
 class News(msgspec.Struct):
     """What was heard about a part since the last epoch. Sums: their order cannot matter."""
@@ -110,7 +112,7 @@ class Director:
         epoch: Ticks,
         reward: Credits,
         reviewers: Sequence[ActorId] = (),
-        reviewer_capital: Credits = Credits(0),
+        reviewer_capital: Credits = _NONE,
     ) -> None:
         if min(grant, grants_per_epoch, epoch) < 1:
             raise UsageError(

@@ -3,7 +3,8 @@
 Protocol  ``comms/messages/ship.py``, the integrator's side; for tests and base arms holder of
           leases and initiator of ``evaluate`` contracts (``pipeline/replication.py``).
 States    launching -> resting -> testing -> resting, or -> measuring -> resting.
-          launching: generation 0 is trained on fresh seeds, with one checkpoint, and announced.
+          launching: when its working capital has come, generation 0 is trained on fresh seeds,
+          with one checkpoint, and announced.
           resting: a proposal sets ``NextDue``; the best of those that wait is looked at first.
           testing: the part on the current ship, whatever ship it was reviewed on.
           measuring: after a swap of the recipe fresh seeds give the new base arm; if they are
@@ -70,18 +71,17 @@ class IntegratorState(msgspec.Struct):
     campaign: Campaign | None = None
     """The launch, or the measurement of a new base arm."""
     n_launches: int = 0
-    reward: Credits = Credits(0)
-    """What a swap earns, as last announced."""
 
 
 class Integrator:
     """Keeps the ship.
 
     Args:
-        values: Generation 0 of every part but the checkpoint, which is trained at the launch.
+        generation_0: A value for every part but the checkpoint, which is trained at the launch.
         standards: How findings are tested; the same as the reviewers'.
         checkpoint_flops: Nominal budget of the first checkpoint.
         base_seeds: How many fresh seeds make a base arm; at least the gate's last stage.
+        reward: What a swap earns its author and replicator together.
         everyone: Who is told of every ship.
         director: Who is told of every decision.
     """
@@ -89,17 +89,19 @@ class Integrator:
     def __init__(
         self,
         *,
-        values: Mapping[str, object],
+        generation_0: Mapping[str, object],
         standards: Standards,
         checkpoint_flops: Flops,
         base_seeds: int,
+        reward: Credits,
         everyone: tuple[ActorId, ...],
         director: ActorId,
     ) -> None:
-        self._values = {part: canonical_json(value) for part, value in values.items()}
+        self._values = {part: canonical_json(value) for part, value in generation_0.items()}
         self._standards = standards
         self._checkpoint_flops = checkpoint_flops
         self._base_seeds = base_seeds
+        self._reward = reward
         self._everyone = everyone
         self._director = director
         self.state = IntegratorState()
@@ -107,10 +109,11 @@ class Integrator:
     def receive(self, message: Inbox, ctx: Context) -> None:
         """React to one message; the module docstring has the states."""
         match message:
-            case work.Start() | integration.LaunchDue():
+            case money.Credited():
+                if self.state.n_launches == 0:  # the working capital is there
+                    self._launch(ctx)
+            case integration.LaunchDue():
                 self._launch(ctx)
-            case need.Announced():
-                self.state.reward = message.reward
             case ship.Proposed():
                 self.state.queue.append(Candidate(message, ctx.sender))
                 self._wake(ctx)
@@ -126,7 +129,10 @@ class Integrator:
                 self._work_on(message, ctx)
             case ops.Advice():
                 ctx.note(f"advice on {message.contract}: {message.action} ({message.reason})")
-            case ship.Announced() | money.Credited() | finding.Trial() | finding.Reviewed():
+            case (
+                work.Start() | need.Announced() | ship.Announced()
+                | finding.Trial() | finding.Reviewed()
+            ):  # fmt: skip
                 pass  # only replicated findings count
             case _:
                 assert_never(message)
@@ -211,18 +217,19 @@ class Integrator:
         self, candidate: Candidate, test: Replication, verdict: Verdict, now: Ship, ctx: Context
     ) -> None:
         proposed, old = candidate.proposed, now.current(candidate.proposed.part).hash
+        n = proposed.n_replications + test.n_runs
         new = now.swap(
             proposed.part,
             proposed.value,
             base=old,
             author=proposed.author,
             tick=ctx.now,
-            evidence=evidence(verdict, candidate, n=test.n_runs),
+            evidence=evidence(verdict, candidate, n=n),
         )
-        told = swapped(candidate, verdict, n=test.n_runs, old_hash=old, new=new)
+        told = swapped(candidate, verdict, n=n, old_hash=old, new=new)
         ctx.tell_all(self._parties(candidate), told)
         ctx.note(f"swapped {proposed.part} by {proposed.author}: {verdict.reason}")
-        self._reward(candidate, ctx)
+        self._pay_royalty(candidate, ctx)
         if proposed.part == CHECKPOINT:  # the recipe is the same, and so is its base arm
             self._announce(self.state.base_bpb, now, ctx)
             return
@@ -294,12 +301,12 @@ class Integrator:
         ctx.tell_all((one for one in self._everyone if one != ctx.me), announced)
         self._rest(ctx)
 
-    def _reward(self, candidate: Candidate, ctx: Context) -> None:
-        if self.state.reward > 0:
+    def _pay_royalty(self, candidate: Candidate, ctx: Context) -> None:
+        if self._reward > 0:
             shares = zip((candidate.proposed.author, candidate.replicator), SHARES, strict=True)
             royalty = money.Royalty(
                 contract=candidate.proposed.contract,
-                amount=self.state.reward,
+                amount=self._reward,
                 shares=tuple(shares),
             )
             ctx.tell(self._standards.means.treasury, royalty)

@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from functools import cache
@@ -20,6 +21,7 @@ from swarm.errors import RunFailedError, UsageError
 from swarm.runtime.cpu_time import children, descendants, process_seconds
 
 OBJECT_STORE_BYTES = 400 << 20
+_KNOCK_SECONDS = 10.0
 _LOG_BYTES = 64 << 10
 _LOG_FILES = 64
 _SOCKET_PATH_BYTES = 107
@@ -120,6 +122,8 @@ class RaySession:
 
     def _join(self, ray: ModuleType, address: str) -> None:
         try:
+            # Ray itself would try for many minutes, and say so on standard error.
+            _knock(address)
             ray.init(address=address, log_to_driver=False, configure_logging=False)
         except Exception as wrong:
             raise UsageError(
@@ -167,6 +171,15 @@ def import_ray(*, is_local: bool) -> ModuleType:
             what=f"--runtime ray needs Ray ({missing}); install it, or use --runtime inline"
         ) from missing
     return ray
+
+
+def _knock(address: str) -> None:
+    if address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("expected 'auto' or host:port")  # noqa: EM101
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 @cache

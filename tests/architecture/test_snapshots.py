@@ -29,7 +29,11 @@ def compare(name: str, came: object, tmp_path: Path) -> None:
 # Any: typer keeps its copy of click to itself.
 def options(command: Any) -> dict[str, object]:  # noqa: ANN401
     return {
-        "/".join(param.opts): {"type": param.type.name, "default": param.default}
+        "/".join(param.opts): {
+            "default": None if param.default is None else str(param.default),
+            "required": param.required,
+            "repeatable": param.multiple or param.nargs != 1,
+        }
         for param in command.params
     }
 

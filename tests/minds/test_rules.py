@@ -169,3 +169,16 @@ def test_trials_of_neighbours_that_cannot_be_read_are_passed_over() -> None:
 def test_another_question_is_refused() -> None:
     with pytest.raises(InvariantError, match=r"mind of type Rules: expected .* came Start"):
         Rules().decide(Start())
+
+
+def test_a_domain_that_hurt_is_given_more_less_often() -> None:
+    even = canonical_json(GENERATION_0_MIXTURE)
+    menu = {change.name: change.value for change in changes("mixture", even)}
+    history = (
+        trial("mixture", menu["more markov"], -0.1),
+        trial("mixture", menu["more code"], 0.1),
+    )
+
+    chosen = first_choices(ask("mixture", even, *history), 400)
+
+    assert chosen.count(menu["much more code"]) > 5 * chosen.count(menu["much more markov"])

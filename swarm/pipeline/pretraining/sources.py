@@ -2,6 +2,7 @@
 
 import os
 import sysconfig
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,7 +19,6 @@ MIN_FOLDER_BYTES = 64 * 1024
 """The least text a folder, or a domain of its own in one, must have."""
 
 _HELD_OUT_SHARE = 0.05
-_MAX_FILE_BYTES = 4_000_000
 _NOT_LIBRARY = frozenset(
     ("test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__",
      "pydoc_data", "encodings", "ensurepip", "turtledemo")
@@ -171,17 +171,21 @@ def _pieces(text: str, size: int) -> Iterator[str]:
 
 
 def _texts(root: Path, paths: Iterable[Path], seed: int, cap_bytes: int) -> list[tuple[str, str]]:
-    """Returns (relative name, text) of files that hold UTF-8 text, up to the cap, by name."""
+    """Returns (relative name, text) of files that hold UTF-8 text, up to the cap, by name.
+
+    The last file taken may be cut short.
+    """
     named = [(path.relative_to(root).as_posix(), path) for path in paths]
     named.sort(key=lambda pair: _rank(seed, "cap", pair[0]))
     chosen: list[tuple[str, str]] = []
     left = cap_bytes
     for name, path in named:
-        if path.stat().st_size > min(left, _MAX_FILE_BYTES):
-            continue
-        data = path.read_bytes()
-        try:
-            text = data.decode()
+        if left <= 0:
+            break
+        with path.open("rb") as file:
+            data = file.read(left)
+        try:  # a character that the cap cuts in two is not an error
+            text = getincrementaldecoder("utf-8")().decode(data, len(data) < left)
         except UnicodeDecodeError:
             continue
         if text.strip() and "\0" not in text:

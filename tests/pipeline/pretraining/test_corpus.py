@@ -163,3 +163,13 @@ def test_a_changed_index_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(RunFailedError, match=r"index .* is damaged"):
         read_info(tmp_path / "out", info.hash)
+
+
+def test_one_file_over_the_cap_is_read_as_far_as_the_cap(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    text = "\n".join(f"Zeile {i}: schöne Grüße" for i in range(20_000))
+    (tmp_path / "mine" / "book.txt").write_text(text)
+
+    info = build_corpus(tmp_path / "mine", tmp_path / "out", 0, cap_bytes=200_001)
+
+    assert sum(info.domains[0].n_bytes.values()) == pytest.approx(200_000, rel=0.02)
