@@ -6,7 +6,7 @@ every third proposal combines two of them. A value that was tried, or that a rec
 its tag, is not proposed again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import ClassVar
 
@@ -18,11 +18,12 @@ from swarm.minds.mind import gains_over_current, noted_words, unknown_question
 from swarm.pipeline.pretraining.menu import Change, changes
 from swarm.pipeline.pretraining.spec import Architecture, Mixture, Optimizer
 from swarm.pipeline.pretraining.values import (
+    Spec,
     combine,
     identity,
+    normal,
     read_as,
     read_value,
-    settings,
     thousandths,
     value_tag,
 )
@@ -52,20 +53,21 @@ class Rules:
         if not isinstance(question, ProposePart):
             raise unknown_question(self, question)
         stream = Stream(seed=question.seed, owner="mind", name="rules")
-        gains = tried_gains(question)
-        menu = changes(question.part, question.current)
+        part, gains = question.part, tried_gains(question)
+        menu = changes(part, question.current)
         noted = noted_words(question.notes)
-        is_open = _Untried(question.part, gains, noted)
+        is_open = _Untried(part, gains, noted)
         singles = [change for change in menu if is_open(change)]
         pairs = [change for change in _combinations(question, menu, gains) if is_open(change)]
         if pairs and (not singles or stream.integer(COMBINE_EVERY) == 0):
             chosen = pairs[0]
         elif singles:
-            weights = [_weight(question, change, noted) for change in singles]
+            evidence = _Evidence(question)
+            weights = [_weight(change, part, evidence, noted) for change in singles]
             chosen = _draw(singles, weights, stream)
         else:
-            return PartProposed(part=question.part, value="", reason="the menu is exhausted")
-        return PartProposed(part=question.part, value=chosen.value, reason=chosen.name)
+            return PartProposed(part=part, value="", reason="the menu is exhausted")
+        return PartProposed(part=part, value=chosen.value, reason=chosen.name)
 
 
 def tried_gains(question: ProposePart) -> dict[str, float]:
@@ -114,44 +116,56 @@ def _combinations(
     return [change for _, change in sorted(found, key=lambda pair: (-pair[0], pair[1].value))]
 
 
-def _weight(question: ProposePart, change: Change, noted: frozenset[str]) -> float:
-    part = question.part
-    old, new = read_value(part, question.current), read_value(part, change.value)
-    weight = change.prior
-    if isinstance(old, Mixture) and isinstance(new, Mixture):
-        weight *= _factor(
-            gain
-            for value, gain in gains_over_current(question)[1:]
-            if _shift(old, read_as(Mixture, value)) == _shift(old, new)
-        )
+class _Evidence:
+    """What trials of other values speak for; read once for a whole menu.
+
+    A trial speaks for a change of settings if its value has them too, and for a shift of a mixture
+    if the same domain moved most, in the same direction.
+    """
+
+    def __init__(self, question: ProposePart) -> None:
+        self.old = normal(read_value(question.part, question.current))
+        self._by_shift: dict[tuple[str, bool], list[float]] = {}
+        self._tried: list[tuple[Spec, float]] = []
+        if isinstance(self.old, Mixture):
+            for value, gain in gains_over_current(question)[1:]:
+                shift = _shift(self.old, read_as(Mixture, value))
+                self._by_shift.setdefault(shift, []).append(gain)
+            return
+        for trial in question.history:
+            if trial.part == question.part:
+                try:
+                    spec = normal(read_value(trial.part, trial.value))
+                except WireError:
+                    continue
+                self._tried.append((spec, _LOST if trial.failed else trial.gain_bpb))
+
+    def factor(self, new: Spec) -> float:
+        """Returns by how much a change is more or less promising for it."""
+        if isinstance(self.old, Mixture) and isinstance(new, Mixture):
+            gains = self._by_shift.get(_shift(self.old, new), [])
+        else:
+            names = new.__struct_fields__
+            made = [name for name in names if getattr(new, name) != getattr(self.old, name)]
+            gains = [
+                gain
+                for spec, gain in self._tried
+                if all(getattr(spec, name) == getattr(new, name) for name in made)
+            ]
+        if not gains:
+            return 1.0
+        return PROMISING if sum(gains) > 0.0 else 1.0 / PROMISING
+
+
+def _weight(change: Change, part: str, evidence: _Evidence, noted: frozenset[str]) -> float:
+    old, new = evidence.old, normal(read_value(part, change.value))
+    weight = change.prior * evidence.factor(new)
     if isinstance(old, Optimizer) and isinstance(new, Optimizer):
-        weight *= _hindsight(question, _made(old, new))
         weight /= PROMISING if LOWER_RATE in noted and new.lr > old.lr else 1.0
     if isinstance(old, Architecture) and isinstance(new, Architecture):
-        weight *= _hindsight(question, _made(old, new))
         grows = new.flops_per_token() > old.flops_per_token()
         weight /= PROMISING if SHRINK in noted and grows else 1.0
     return weight
-
-
-def _made(old: Architecture | Optimizer, new: Architecture | Optimizer) -> dict[str, object]:
-    before = settings(old)
-    return {name: value for name, value in settings(new).items() if value != before[name]}
-
-
-def _hindsight(question: ProposePart, made: Mapping[str, object]) -> float:
-    """Returns what trials of other values that had these settings speak for."""
-    seen = []
-    for trial in question.history:
-        if trial.part != question.part:
-            continue
-        try:
-            spec = read_value(trial.part, trial.value)
-        except WireError:
-            continue
-        if isinstance(spec, Architecture | Optimizer) and made.items() <= settings(spec).items():
-            seen.append(_LOST if trial.failed else trial.gain_bpb)
-    return _factor(seen)
 
 
 def _shift(old: Mixture, new: Mixture) -> tuple[str, bool]:
@@ -160,14 +174,6 @@ def _shift(old: Mixture, new: Mixture) -> tuple[str, bool]:
     moved = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in before}
     most = max(sorted(moved), key=lambda name: abs(moved[name]))
     return most, moved[most] > 0.0
-
-
-def _factor(gains: Iterable[float]) -> float:
-    """Returns by how much gains make similar changes more or less promising."""
-    seen = list(gains)
-    if not seen:
-        return 1.0
-    return PROMISING if sum(seen) > 0.0 else 1.0 / PROMISING
 
 
 def _draw(options: Sequence[Change], weights: Sequence[float], stream: Stream) -> Change:

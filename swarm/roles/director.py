@@ -5,6 +5,8 @@ Protocol  ``comms/messages/need.py`` and ``treasury.Grant``; hears what became o
 States    opening -> granting, once per epoch -> resting, when what is left is less than a grant or
           there is nobody to grant it to. Nothing wakes it then.
 Asks      nobody.
+Funds     reviews that researchers cannot pay (``need.ReviewSought``), from a budget of their own:
+          at fixed times, for each part on which none is under way the one with the largest gain.
 Raises    ``UsageError`` at construction for a budget that cannot be granted.
 
 A part's need is a weight, kept in thousandths of the whole. At each epoch it is halved for every
@@ -27,10 +29,10 @@ from swarm.errors import UsageError
 from swarm.kernel.message import ActorId, ContractId
 from swarm.kernel.rng import Stream
 from swarm.kernel.role import Context
-from swarm.units import Credits, Ticks
+from swarm.units import DAY, HOUR, Credits, Ticks
 
 Inbox: TypeAlias = (
-    work.Start | need.EpochDue | need.Announced
+    work.Start | need.EpochDue | need.Announced | need.ReviewSought | need.FundingDue
     | ship.Announced | ship.Swapped | ship.Declined | ship.RolledBack
     | finding.Trial | finding.Reviewed | money.Credited
 )  # fmt: skip
@@ -51,6 +53,7 @@ _RECORD = 2
 """What a swap adds to an actor's chance."""
 
 _NONE = Credits(0)
+_TWO_DAYS = Ticks(2 * DAY)
 
 
 class News(msgspec.Struct):
@@ -59,6 +62,20 @@ class News(msgspec.Struct):
     swaps: int = 0
     setbacks: int = 0
     others: int = 0
+
+
+class Plea(msgspec.Struct, frozen=True):
+    """A review that somebody asks to be paid for."""
+
+    part: str
+    author: ActorId
+    gain_bpb: float
+    amount: Credits
+
+    @property
+    def turn(self) -> tuple[float, ActorId, Credits]:
+        """Sorts pleas: the largest gain first."""
+        return -self.gain_bpb, self.author, self.amount
 
 
 class DirectorState(msgspec.Struct):
@@ -74,6 +91,11 @@ class DirectorState(msgspec.Struct):
     """Authors by contract of what was swapped in."""
     rolled_back: dict[ContractId, str] = {}
     """Parts by contract of swaps that were undone."""
+    left_for_reviews: Credits = Credits(0)
+    pleas: list[Plea] = []
+    under_review: dict[str, Ticks] = {}
+    """Parts, and since when a review of one that was paid for is under way."""
+    is_funding_set: bool = False
 
 
 class Director:
@@ -92,6 +114,9 @@ class Director:
         reward: What a swap earns; announced.
         reviewers: Get working capital at the start: they pay for leases before they are paid.
         reviewer_capital: What each of them gets.
+        review_budget: All that is granted for reviews, beside ``budget``.
+        funding_every: Ticks between choices of reviews.
+        review_patience: Ticks after which a review of which nothing was heard is given up.
 
     Raises:
         UsageError: If the grant, their number or the epoch is below 1, which would never end, or
@@ -113,6 +138,9 @@ class Director:
         reward: Credits,
         reviewers: Sequence[ActorId] = (),
         reviewer_capital: Credits = _NONE,
+        review_budget: Credits = _NONE,
+        funding_every: Ticks = HOUR,
+        review_patience: Ticks = _TWO_DAYS,
     ) -> None:
         if min(grant, grants_per_epoch, epoch) < 1:
             raise UsageError(
@@ -135,8 +163,12 @@ class Director:
         self._reward = reward
         parts = [part for part, actors in self._researchers.items() if actors]
         self.state = DirectorState(
-            needs=normalised(dict.fromkeys(parts, Fraction(WHOLE))), left=budget
+            needs=normalised(dict.fromkeys(parts, Fraction(WHOLE))),
+            left=budget,
+            left_for_reviews=review_budget,
         )
+        self._funding_every = funding_every
+        self._review_patience = review_patience
 
     def receive(self, message: Inbox, ctx: Context) -> None:
         """React to one message; the module docstring has the rules."""
@@ -148,17 +180,30 @@ class Director:
             case need.EpochDue():
                 self._revise_needs()
                 self._open_epoch(ctx)
+            case need.ReviewSought():
+                plea = Plea(message.part, ctx.sender, message.gain_bpb, message.amount)
+                self.state.pleas.append(plea)
+                self._set_funding(ctx)
+            case need.FundingDue():
+                self.state.is_funding_set = False
+                self._fund(ctx)
             case ship.Swapped():
+                self._is_decided(message.part)
+                # What others found on the old value of the part says nothing about the new one.
+                pleas = self.state.pleas
+                self.state.pleas = [plea for plea in pleas if plea.part != message.part]
                 self.state.swaps[message.contract] = message.author
                 self._news(message.part).swaps += 1
             case ship.RolledBack():
                 self.state.rolled_back[message.contract] = message.part
                 self._news(message.part).setbacks += 1
             case ship.Declined():
+                self._is_decided(message.part)
                 self._news(message.part).setbacks += 1
             case finding.Reviewed():
                 news = self._news(message.part)
                 if message.decision == "reject":
+                    self._is_decided(message.part)
                     news.setbacks += 1
                 else:  # the integrator will say what became of it
                     news.others += 1
@@ -166,6 +211,39 @@ class Director:
                 pass
             case _:
                 assert_never(message)
+
+    def _fund(self, ctx: Context) -> None:
+        """Pays for one review of each part on which none is under way."""
+        state = self.state
+        state.under_review = {
+            part: since
+            for part, since in state.under_review.items()
+            if ctx.now - since < self._review_patience
+        }
+        waiting: list[Plea] = []
+        for plea in sorted(state.pleas, key=lambda one: one.turn):
+            if plea.part in state.under_review:
+                waiting.append(plea)
+            elif plea.amount <= state.left_for_reviews:
+                state.under_review[plea.part] = ctx.now
+                state.left_for_reviews = Credits(state.left_for_reviews - plea.amount)
+                reason = f"review of {plea.part}, {plea.gain_bpb:+.4f} bpb"
+                grant = money.Grant(to=plea.author, amount=plea.amount, reason=reason)
+                ctx.tell(self._treasury, grant)
+                ctx.note(f"paid {plea.author} for a {reason}; {state.left_for_reviews} left")
+            else:
+                ctx.note(f"no money for a review of {plea.part} by {plea.author}")
+        state.pleas = waiting
+        self._set_funding(ctx)
+
+    def _set_funding(self, ctx: Context) -> None:
+        if self.state.pleas and not self.state.is_funding_set:
+            self.state.is_funding_set = True
+            wait = self._funding_every - ctx.now % self._funding_every
+            ctx.after(Ticks(wait), need.FundingDue())
+
+    def _is_decided(self, part: str) -> None:
+        self.state.under_review.pop(part, None)
 
     def _news(self, part: str) -> News:
         return self.state.news.setdefault(part, News())

@@ -10,8 +10,8 @@ States    idle -> proposed -> testing -> idle. It refuses, and says why, what it
 Asks      jobs ``pretraining.train``, on seeds of its own stream.
 Raises    nothing: what goes wrong is a ``Failure`` to the author, and a note.
 
-Leases are paid at once and the author pays at the end, so a reviewer works on its own capital or on
-what the treasury advances from the escrow held for it; one that has neither ends in a ``Failure``.
+Leases are paid at once, so most of a review's price comes in advance
+(``tasks.REVIEW_ADVANCE_PERCENT``); what is missing must be there from earlier reviews.
 """
 
 from typing import TypeAlias, assert_never

@@ -1,6 +1,7 @@
 """Launches a blueprint on a host, keeps the run folder honest, and sums the run up."""
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,6 +173,8 @@ class _Run:
             status = "interrupted"
         except SwarmError as wrong:
             status, error = "failed", wrong
+        except Exception as bug:  # noqa: BLE001  whatever it is, the log is kept and the folder says so
+            status, error = "failed", self._blame(bug)
         finally:
             status, error = self._take_down(runtime, journal, status, error)
         if status == "ok" and not any(self._active().values()):
@@ -209,6 +212,17 @@ class _Run:
                 watched=tuple(self._progress.watched),
             )
             self._facts = dict(finish(result, desk.perform))
+
+    def _blame(self, bug: Exception) -> SwarmError:
+        """Turns an error that is not ours into one sentence; its traceback stays in the folder."""
+        path = self._folder.path / "traceback.txt"
+        path.write_text("".join(traceback.format_exception(bug)))
+        error = RunFailedError(
+            what=f"a bug: {type(bug).__name__}: {bug}; the traceback is in {path}"
+        )
+        for note in getattr(bug, "__notes__", []):
+            error.add_note(note)
+        return error
 
     def _take_down(
         self,

@@ -8,6 +8,7 @@ they never pass through the driver.
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -178,7 +179,8 @@ class RayHost:
     def kill(self) -> None:
         """Ends the processes of the shards."""
         for shard in self._shards:
-            ray.kill(shard)
+            with suppress(RayError):
+                ray.kill(shard)
 
     def pids(self) -> set[int]:
         """Returns the processes of the shards."""

@@ -64,6 +64,7 @@ class RayRuntime:
         ours: set[int] = set()
         if self._backend is not None:
             ours |= self._backend.pids()
+            self._backend.kill()
         if self._host is not None:
             ours |= self._host.pids()
             self._host.kill()

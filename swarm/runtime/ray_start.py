@@ -44,6 +44,9 @@ _LOCAL_SETTINGS = {
     "RAY_AUTH_MODE": "token",
 }
 
+# By default Ray tries 20 times, 40 s each.
+_JOIN_SETTINGS = {"RAY_NUM_REDIS_GET_RETRIES": "1"}
+
 
 class RaySession:
     """The Ray that a run uses: its own, one joined by address, or one this process already had.
@@ -159,7 +162,7 @@ def import_ray(*, is_local: bool) -> ModuleType:
     Raises:
         UsageError: If it is not installed.
     """
-    settings = {**_SETTINGS, **_LOCAL_SETTINGS} if is_local else _SETTINGS
+    settings = _SETTINGS | (_LOCAL_SETTINGS if is_local else _JOIN_SETTINGS)
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     if is_local and os.environ["RAY_AUTH_MODE"] == "token":

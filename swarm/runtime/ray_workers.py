@@ -158,10 +158,14 @@ class RayBackend:
     def close(self) -> float:
         """Ends the workers, busy or not; returns the CPU-seconds they used."""
         used = self._lost_seconds + sum(seat.used() for seat in self._seats)
+        self.kill()
+        return used
+
+    def kill(self) -> None:
+        """Ends the processes of the workers."""
         for seat in self._seats:
             with suppress(RayError):
                 ray.kill(seat.handle)
-        return used
 
     def _new_seat(self) -> _Seat:
         kind = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(Worker)

@@ -31,7 +31,7 @@ from swarm.roles.devops import DevOps
 from swarm.roles.director import Director
 from swarm.roles.evaluator import Evaluator
 from swarm.roles.gpu_broker import GpuBroker
-from swarm.roles.tmp_integrator import Integrator
+from swarm.roles.integrator import Integrator
 from swarm.roles.pretraining_researcher import Part, PretrainingResearcher
 from swarm.roles.reviewer import Reviewer
 from swarm.roles.treasury import Treasury
@@ -115,7 +115,7 @@ class RoleBuilder:
         return Treasury(
             director=_only(roster, "director"),
             brokers=roster.of_role("gpu_broker"),
-            budget=_credits(self._config.money.budget),
+            budget=_credits(self._config.money.budget + self._config.money.review_budget),
         )
 
     def _devops(self, _roster: Roster, _number: int) -> AnyRole:
@@ -151,13 +151,13 @@ class RoleBuilder:
 
     def _data_researcher(self, roster: Roster, number: int) -> AnyRole:
         return DataResearcher(
-            policy=self._policy, means=self._means(roster, number), cost=self._cost
+            policy=self._policy(roster), means=self._means(roster, number), cost=self._cost
         )
 
     def _pretraining_researcher(self, roster: Roster, number: int) -> AnyRole:
         return PretrainingResearcher(
             part=PRETRAINING_PARTS[number % len(PRETRAINING_PARTS)],
-            policy=self._policy,
+            policy=self._policy(roster),
             means=self._means(roster, number),
             cost=self._cost,
         )
@@ -183,6 +183,7 @@ class RoleBuilder:
             grants_per_epoch=money.grants_per_epoch,
             epoch=Ticks(money.epoch),
             reward=_credits(money.reward),
+            review_budget=_credits(money.review_budget),
         )
 
     def _broker(self, roster: Roster, _number: int) -> AnyRole:
@@ -213,8 +214,7 @@ class RoleBuilder:
             mfu_percent=pool.mfu_percent,
         )
 
-    @cached_property
-    def _policy(self) -> Policy:
+    def _policy(self, roster: Roster) -> Policy:
         work_ = self._config.work
         return Policy(
             corpus=self._corpus.hash,
@@ -223,6 +223,7 @@ class RoleBuilder:
             max_params=work_.max_params,
             claim_threshold_bpb=work_.claim_threshold_bpb,
             review_price=_credits(self._config.money.reviewer_price),
+            director=_only(roster, "director"),
             spare_percent=20,
             thinking=Ticks(10 * MINUTE),
             note_budget_chars=2_000,

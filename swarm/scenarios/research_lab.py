@@ -88,12 +88,14 @@ class WorkConfig(Section):
 class MoneyConfig(Section):
     """Budgets and posted prices, in credits (a credit is a million micro-credits)."""
 
-    budget: float = Field(default=300, gt=0)
-    """All that the director may mint in a run."""
+    budget: float = Field(default=220, gt=0)
+    """What the director may grant, reviews apart."""
     integrator_capital: float = Field(default=130, ge=0)
-    """What the integrator gets at the start: base arms, tests on the ship, rewards."""
-    trial_grant: float = Field(default=19, gt=0)
-    """What a researcher gets at a time: a trial and, if it claims, a review."""
+    """The integrator's part of it, at the start: base arms, tests on the ship, rewards."""
+    review_budget: float = Field(default=112, ge=0)
+    """What the director may grant for reviews that their authors cannot pay."""
+    trial_grant: float = Field(default=4, gt=0)
+    """What a researcher gets at a time: two trials."""
     grants_per_epoch: int = Field(default=4, ge=1)
     """Researchers that get one in an epoch."""
     epoch: int = Field(default=86_400, ge=3_600)

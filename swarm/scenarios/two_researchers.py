@@ -39,7 +39,12 @@ class TwoResearchers(ResearchLab):
     work: WorkConfig = WorkConfig(trial_flops=4_000_000_000, checkpoint_flops=8_000_000_000)
     """Trainings of a few dozen steps."""
     money: MoneyConfig = MoneyConfig(
-        budget=40, integrator_capital=18, trial_grant=4, grants_per_epoch=2, reviewer_price=3
+        budget=21,
+        integrator_capital=18,
+        trial_grant=0.5,
+        grants_per_epoch=2,
+        reviewer_price=3,
+        review_budget=12,
     )
     """Enough for a swap or two."""
 

@@ -17,16 +17,17 @@ from swarm.comms.messages import gossip
 from swarm.comms.messages import lease as gpu
 from swarm.errors import UsageError
 from swarm.kernel.message import ContractId
+from tests.story import Story
 
 if TYPE_CHECKING:
     from swarm.analysis.run import Run
-    from tests.analysis.conftest import Story
+    from tests.story import Story
 
 ENDED = gpu.Ended(contract=ContractId("a/1"))
 
 
 @pytest.fixture
-def run(story: "Story") -> "Run":
+def run(story: Story) -> "Run":
     story.tell(1, "researcher-0", "reviewer-1", gossip.Token(text="one"))
     story.tell(90_061, "reviewer-1", "researcher-0", gossip.Token(text="two"))
     story.tell(90_061, "gpu_broker-0", "researcher-0", ENDED)

@@ -1,6 +1,5 @@
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -14,9 +13,7 @@ from swarm.kernel.message import ContractId
 from swarm.pipeline.wire import SCHEMA_VERSION, codec
 from swarm.runtime.launch import Options
 from swarm.scenarios.gossip import lab
-
-if TYPE_CHECKING:
-    from tests.analysis.conftest import Story
+from tests.story import Story
 
 
 def change_manifest(path: Path, **changes: object) -> None:
@@ -24,7 +21,7 @@ def change_manifest(path: Path, **changes: object) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
 
-def chatter(story: "Story", n_ticks: int) -> None:
+def chatter(story: Story, n_ticks: int) -> None:
     """Everybody tells the next one something, every tick."""
     names = [story.roster.name(rank) for rank in range(len(story.roster))]
     for tick in range(1, n_ticks + 1):
@@ -48,7 +45,7 @@ def test_seq_is_the_rank_in_canonical_order_for_any_number_of_shards(
     assert run.problems == ()
 
 
-def test_seq_counts_through_segments_and_shards(story: "Story") -> None:
+def test_seq_counts_through_segments_and_shards(story: Story) -> None:
     chatter(story, n_ticks=7)
     run = swarm.load_run(story.write(n_shards=2, segment_buckets=2))
 
@@ -59,7 +56,7 @@ def test_seq_counts_through_segments_and_shards(story: "Story") -> None:
     assert (ranks["seq"] == ranks["rank"]).all()
 
 
-def test_messages_carry_ids_and_names(story: "Story") -> None:
+def test_messages_carry_ids_and_names(story: Story) -> None:
     story.tell(3, "reviewer-1", "researcher-0", gossip.Token(text="a"))
     story.tell(4, "reviewer-1", "researcher-0", gossip.Token(text="b"))
 
@@ -70,7 +67,7 @@ def test_messages_carry_ids_and_names(story: "Story") -> None:
     assert json.loads(row["payload"]) == {"type": "gossip.token", "text": "b"}
 
 
-def test_a_run_without_messages_has_empty_tables(story: "Story") -> None:
+def test_a_run_without_messages_has_empty_tables(story: Story) -> None:
     run = swarm.load_run(story.write())
 
     sizes = [len(getattr(run, name)) for name in ("messages", "contracts", "leases", "jobs")]
@@ -79,7 +76,7 @@ def test_a_run_without_messages_has_empty_tables(story: "Story") -> None:
     assert len(run.parts) == len(run.metrics) == 0
 
 
-def test_a_path_with_quotes_and_patterns_in_it_opens(tmp_path: Path, story: "Story") -> None:
+def test_a_path_with_quotes_and_patterns_in_it_opens(tmp_path: Path, story: Story) -> None:
     chatter(story, n_ticks=1)
     odd = story.write().rename(tmp_path / "it's [a] run*?")
 
@@ -93,7 +90,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         swarm.load_run(tmp_path)
 
 
-def test_a_log_of_a_newer_schema_is_refused_by_name(story: "Story") -> None:
+def test_a_log_of_a_newer_schema_is_refused_by_name(story: Story) -> None:
     path = story.write()
     newer = {"schema_version": SCHEMA_VERSION + 1, "versions": {"swarm": "9.9"}}
     change_manifest(path, **newer)
@@ -102,7 +99,7 @@ def test_a_log_of_a_newer_schema_is_refused_by_name(story: "Story") -> None:
         swarm.load_run(path)
 
 
-def test_a_killed_run_opens_as_far_as_every_shard_was_sealed(story: "Story") -> None:
+def test_a_killed_run_opens_as_far_as_every_shard_was_sealed(story: Story) -> None:
     chatter(story, n_ticks=9)
     path = story.write(n_shards=2, status="running", segment_buckets=4)
     (path / "messages" / "0001-000001.parquet").unlink()
@@ -115,7 +112,7 @@ def test_a_killed_run_opens_as_far_as_every_shard_was_sealed(story: "Story") -> 
     assert "still going on or was killed" in run.problems[0]
 
 
-def test_a_running_run_with_a_shard_that_sealed_nothing_shows_nothing(story: "Story") -> None:
+def test_a_running_run_with_a_shard_that_sealed_nothing_shows_nothing(story: Story) -> None:
     chatter(story, n_ticks=4)
     path = story.write(n_shards=2, status="running", segment_buckets=2)
     for segment in (path / "messages").glob("0001-*"):
@@ -126,7 +123,7 @@ def test_a_running_run_with_a_shard_that_sealed_nothing_shows_nothing(story: "St
     assert len(run.messages) == 0
 
 
-def test_a_partial_segment_is_not_read(story: "Story") -> None:
+def test_a_partial_segment_is_not_read(story: Story) -> None:
     chatter(story, n_ticks=2)
     path = story.write()
     (path / "messages" / "0000-000001.partial").write_bytes(b"half a segm")
@@ -137,7 +134,7 @@ def test_a_partial_segment_is_not_read(story: "Story") -> None:
     assert run.problems == ()
 
 
-def test_a_damaged_segment_is_named_and_left_out(story: "Story") -> None:
+def test_a_damaged_segment_is_named_and_left_out(story: Story) -> None:
     chatter(story, n_ticks=6)
     path = story.write(segment_buckets=2)
     segment = path / "messages" / "0000-000001.parquet"
@@ -152,7 +149,7 @@ def test_a_damaged_segment_is_named_and_left_out(story: "Story") -> None:
     assert run.problems[1] == "the log holds 24 of the 36 messages that the manifest counts"
 
 
-def test_a_missing_segment_is_named(story: "Story") -> None:
+def test_a_missing_segment_is_named(story: Story) -> None:
     chatter(story, n_ticks=6)
     path = story.write(segment_buckets=2)
     (path / "messages" / "0000-000001.parquet").unlink()
@@ -162,7 +159,7 @@ def test_a_missing_segment_is_named(story: "Story") -> None:
     assert run.problems[0].startswith("shard 0 has no segment 1;")
 
 
-def test_damaged_names_of_actors_are_taken_from_the_manifest(story: "Story") -> None:
+def test_damaged_names_of_actors_are_taken_from_the_manifest(story: Story) -> None:
     chatter(story, n_ticks=1)
     path = story.write()
     (path / "actors.parquet").write_bytes(b"nonsense")
@@ -173,7 +170,7 @@ def test_damaged_names_of_actors_are_taken_from_the_manifest(story: "Story") -> 
     assert "names were taken from the manifest" in run.problems[0]
 
 
-def test_the_journal_is_read_up_to_the_line_that_was_cut(story: "Story") -> None:
+def test_the_journal_is_read_up_to_the_line_that_was_cut(story: Story) -> None:
     path = story.write()
     writer = JournalWriter(path / "journal")
     answer = codec().encode(gpu.Ended(contract=ContractId("c/1")))
@@ -194,14 +191,14 @@ def test_the_journal_is_read_up_to_the_line_that_was_cut(story: "Story") -> None
 
 
 @pytest.mark.parametrize("query", ["selec", "select nope from messages", "", "-- nothing"])
-def test_a_bad_query_is_one_sentence(story: "Story", query: str) -> None:
+def test_a_bad_query_is_one_sentence(story: Story, query: str) -> None:
     run = swarm.load_run(story.write())
 
     with pytest.raises(UsageError, match=r"^the query cannot be answered: [^\n]+$"):
         run.sql(query)
 
 
-def test_a_query_takes_parameters(story: "Story") -> None:
+def test_a_query_takes_parameters(story: Story) -> None:
     chatter(story, n_ticks=2)
     run = swarm.load_run(story.write())
 

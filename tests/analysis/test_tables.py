@@ -1,4 +1,4 @@
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,9 +14,7 @@ from swarm.kernel.record import Noted
 from swarm.pipeline.evaluation.spec import Evaluate, Evaluated
 from swarm.pipeline.wire import codec
 from swarm.units import Credits, Ticks
-
-if TYPE_CHECKING:
-    from tests.analysis.conftest import Story
+from tests.story import Story
 
 R0, R1 = "researcher-0", "researcher-1"
 V0, V1 = "reviewer-0", "reviewer-1"
@@ -34,7 +32,7 @@ def call(contract: ContractId = C) -> cn.CallForProposals:
     )
 
 
-def award(story: "Story") -> None:
+def award(story: Story) -> None:
     """A call to two reviewers, of whom the second wins for 30."""
     for reviewer in (V0, V1):
         story.tell(11, R0, reviewer, call())
@@ -54,7 +52,7 @@ def only(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return rows[0]
 
 
-def test_a_contract_is_one_row_from_call_to_payment(story: "Story") -> None:
+def test_a_contract_is_one_row_from_call_to_payment(story: Story) -> None:
     award(story)
     story.tell(60, V1, R0, cn.InformResult(contract=C, result="{}"))
     story.tell(62, R0, BANK, release(is_accepted=True))
@@ -97,7 +95,7 @@ def test_a_contract_is_one_row_from_call_to_payment(story: "Story") -> None:
     ],
 )
 def test_a_contract_says_how_it_ended(
-    story: "Story", after: list[tuple[int, str, str, Message]], outcome: str, closed: int | None
+    story: Story, after: list[tuple[int, str, str, Message]], outcome: str, closed: int | None
 ) -> None:
     award(story)
     for due, sender, recipient, message in after:
@@ -108,7 +106,7 @@ def test_a_contract_says_how_it_ended(
     assert (row["outcome"], row["closed"]) == (outcome, closed)
 
 
-def test_a_call_that_nobody_answers_closes_with_the_bidding(story: "Story") -> None:
+def test_a_call_that_nobody_answers_closes_with_the_bidding(story: Story) -> None:
     story.tell(11, R0, V0, call())
     story.tell(20, R0, R0, cn.BiddingClosed(contract=C), phase=ACT)
 
@@ -117,7 +115,7 @@ def test_a_call_that_nobody_answers_closes_with_the_bidding(story: "Story") -> N
     assert (row["outcome"], row["closed"], row["winner"]) == ("no_proposal", 20, None)
 
 
-def test_carried_messages_count_once_where_they_arrive(story: "Story") -> None:
+def test_carried_messages_count_once_where_they_arrive(story: Story) -> None:
     def carry(to: str, message: Message) -> Carry:
         payload = codec().encode(message).decode()
         return Carry(origin=ActorId(R0), to=ActorId(to), contract=C, payload=payload)
@@ -154,7 +152,7 @@ def grant(contract: str, *devices: str) -> gpu.Granted:
     )
 
 
-def test_a_lease_is_one_row_from_request_to_end(story: "Story") -> None:
+def test_a_lease_is_one_row_from_request_to_end(story: Story) -> None:
     story.tell(101, R0, BROKER, request("a", 2))
     story.tell(161, BROKER, R0, grant("a", "n0/0", "n0/1"))
     story.tell(1_000, R0, BROKER, gpu.Release(contract=ContractId("a")))
@@ -167,7 +165,7 @@ def test_a_lease_is_one_row_from_request_to_end(story: "Story") -> None:
     assert (row["outcome"], row["devices"]) == ("released", ["n0/0", "n0/1"])
 
 
-def test_a_lease_says_how_it_ended(story: "Story") -> None:
+def test_a_lease_says_how_it_ended(story: Story) -> None:
     names = ("expired", "refused", "pending", "running", "withdrawn")
     for name in names:
         story.tell(5, R0, BROKER, request(name, 1))
@@ -193,7 +191,7 @@ def evaluate(seed: int) -> Evaluate:
     return Evaluate(corpus="c", artifact="a", split="sealed", seed=seed)
 
 
-def test_a_job_is_joined_with_its_answer(story: "Story") -> None:
+def test_a_job_is_joined_with_its_answer(story: Story) -> None:
     first = story.tell(5, R0, R0, evaluate(1), phase=RECORD)
     second = story.tell(5, R0, R0, evaluate(2), phase=RECORD)
     story.tell(6, R1, R1, evaluate(3), phase=RECORD)
@@ -212,7 +210,7 @@ def test_a_job_is_joined_with_its_answer(story: "Story") -> None:
     assert '"seed":2' in jobs["spec"][1]
 
 
-def test_notes_and_questions_are_no_jobs(story: "Story") -> None:
+def test_notes_and_questions_are_no_jobs(story: Story) -> None:
     story.tell(5, R0, R0, Noted(text="a thought"), phase=RECORD)
     question = mind.ProposePart(part="optimizer", current="{}", history=(), notes=(), seed=1)
     story.tell(5, R0, R0, question, phase=RECORD)
@@ -239,7 +237,7 @@ def swapped(gain: float) -> ship.Swapped:
     )
 
 
-def test_swaps_and_rollbacks_appear_once_however_many_were_told(story: "Story") -> None:
+def test_swaps_and_rollbacks_appear_once_however_many_were_told(story: Story) -> None:
     for recipient in (R0, V0):
         story.tell(7, BROKER, recipient, swapped(0.5))
     undone = ship.RolledBack(
@@ -259,7 +257,7 @@ def announced(*base_bpb: float) -> ship.Announced:
     return ship.Announced(generation=0, manifest="m", parts=(), base_bpb=base_bpb)
 
 
-def test_metrics_have_a_row_for_every_hour(story: "Story") -> None:
+def test_metrics_have_a_row_for_every_hour(story: Story) -> None:
     story.tell(1, BROKER, R0, announced(4.0, 5.0))
     story.tell(1_801, R0, BROKER, request("a", 4), sent=1_800)
     story.tell(1_801, BROKER, R0, grant("a", "n0/0"), sent=1_800)
@@ -276,7 +274,7 @@ def test_metrics_have_a_row_for_every_hour(story: "Story") -> None:
     assert metrics["base_bpb"].to_list() == [4.5, 4.5, 4.5, 3.0]
 
 
-def test_every_table_can_be_queried_by_name(story: "Story") -> None:
+def test_every_table_can_be_queried_by_name(story: Story) -> None:
     award(story)
     run = swarm.load_run(story.write())
 
@@ -284,7 +282,7 @@ def test_every_table_can_be_queried_by_name(story: "Story") -> None:
         assert run.sql(f"from {name}").equals(getattr(run, name))
 
 
-def test_a_trial_without_contract_is_in_no_contract(story: "Story") -> None:
+def test_a_trial_without_contract_is_in_no_contract(story: Story) -> None:
     trial = finding.Trial(author=ActorId(R0), part="p", value="{}", base="b", gain_bpb=0.1)
     story.tell(2, R0, R1, trial)
 

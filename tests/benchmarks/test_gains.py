@@ -1,6 +1,5 @@
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -9,7 +8,7 @@ from msgspec.structs import replace
 import swarm
 from benchmarks import gains
 from swarm.comms.messages import ship
-from swarm.errors import RunFailedError, UsageError
+from swarm.errors import RunFailedError
 from swarm.kernel.message import ActorId, ContractId
 from swarm.pipeline.pretraining.corpus import build_corpus
 from swarm.pipeline.pretraining.spec import (
@@ -17,9 +16,7 @@ from swarm.pipeline.pretraining.spec import (
     GENERATION_0_MIXTURE,
     GENERATION_0_OPTIMIZER,
 )
-
-if TYPE_CHECKING:
-    from tests.conftest import Story
+from tests.story import Story
 
 KEEPER, AUTHOR = "gpu_broker-0", "researcher-0"
 
@@ -48,12 +45,10 @@ def undo(part: str, old: str, new: str) -> ship.RolledBack:
 
 def announce(*base_bpb: float, **parts: object) -> ship.Announced:
     texts = {name: msgspec.json.encode(part).decode() for name, part in parts.items()}
-    return ship.Announced(
-        generation=0, manifest="m", parts=tuple(texts.items()), base_bpb=base_bpb
-    )
+    return ship.Announced(generation=0, manifest="m", parts=tuple(texts.items()), base_bpb=base_bpb)
 
 
-def test_the_ledger_adds_up_the_swaps_that_stood(story: "Story") -> None:
+def test_the_ledger_adds_up_the_swaps_that_stood(story: Story) -> None:
     story.tell(5, KEEPER, AUTHOR, swap("optimizer", "o0", "o1", 0.5))
     story.tell(6, KEEPER, AUTHOR, swap("mixture", "m0", "m1", 0.25))
     story.tell(7, KEEPER, AUTHOR, swap("optimizer", "o1", "o2", 0.125))
@@ -64,7 +59,7 @@ def test_the_ledger_adds_up_the_swaps_that_stood(story: "Story") -> None:
     assert believed == pytest.approx((0.75, 0.55, 1.15))
 
 
-def test_a_run_without_swaps_believes_in_no_gain(story: "Story") -> None:
+def test_a_run_without_swaps_believes_in_no_gain(story: Story) -> None:
     assert gains.ledger_gain(swarm.load_run(story.write())) == (0.0, 0.0, 0.0)
 
 
@@ -99,7 +94,7 @@ def test_the_newest_finished_lab_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_ship_is_bad_usage(
-    story: "Story", capsys: pytest.CaptureFixture[str]
+    story: Story, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = gains.main([str(story.write())])
 
@@ -109,7 +104,7 @@ def test_a_run_without_a_ship_is_bad_usage(
 
 @pytest.mark.torch
 @pytest.mark.slow
-def test_both_recipes_are_trained_again_and_compared(story: "Story", tmp_path: Path) -> None:
+def test_both_recipes_are_trained_again_and_compared(story: Story, tmp_path: Path) -> None:
     info = build_corpus(None, tmp_path / "corpora", 0, cap_bytes=1_500_000)
     shape = replace(GENERATION_0_ARCHITECTURE, width=16, heads=2, depth=1, context=32)
     start = {"mixture": GENERATION_0_MIXTURE, "architecture": shape}
@@ -131,9 +126,7 @@ def test_both_recipes_are_trained_again_and_compared(story: "Story", tmp_path: P
 
 
 @pytest.mark.torch
-def test_a_recipe_that_cannot_be_trained_stops_the_comparison(
-    story: "Story", tmp_path: Path
-) -> None:
+def test_a_recipe_that_cannot_be_trained_stops_the_comparison(story: Story, tmp_path: Path) -> None:
     parts: dict[str, object] = {
         "mixture": GENERATION_0_MIXTURE,
         "architecture": GENERATION_0_ARCHITECTURE,

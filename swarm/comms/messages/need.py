@@ -13,5 +13,19 @@ class Announced(Message, frozen=True, kw_only=True, tag="need.announced"):
     reward: Credits
 
 
+class ReviewSought(Message, frozen=True, kw_only=True, tag="need.review_sought"):
+    """A researcher to the director: a trial gained enough for a review that I cannot pay for."""
+
+    part: str
+    gain_bpb: float
+    """Of a single trial, so no more than a hint."""
+    amount: Credits
+    """What is missing."""
+
+
+class FundingDue(Message, frozen=True, kw_only=True, tag="need.funding_due"):
+    """The director's own timer: choose which reviews to pay for."""
+
+
 class EpochDue(Message, frozen=True, kw_only=True, tag="need.epoch_due"):
     """The director's own timer: grant the next income."""

@@ -27,7 +27,7 @@ _SEEDS = 2**31
 
 
 def begin(ctx: Context, me: Research, setup: Setup, on: ship.Announced) -> None:
-    """Asks the mind for something to try, if trial and review can be paid.
+    """Asks the mind for something to try, if the trial can be paid.
 
     A tenth is kept in hand: whole steps may cost a little more than the budget.
     """

@@ -84,9 +84,7 @@ def _decide(ctx: Context, me: Research, setup: Setup) -> None:
         return
     me.is_nudged = False
     due = [one for one in me.shelved if one.is_due]
-    if due and me.balance < setup.policy.review_price:
-        return  # what comes next is spent on the claim
-    if due:
+    if due and me.balance >= setup.policy.review_price:
         me.shelved.remove(due[0])
         _claim(ctx, me, setup, due[0], on=me.announced)
     elif setup.part == checkpointing.PART:
@@ -219,9 +217,23 @@ def _on_scored(
             replaces=dict(attempt.base.parts)[setup.part],
             gain_bpb=gain,
         )
-        _claim(ctx, me, setup, claim, on=me.announced or attempt.base)
+        if me.balance >= setup.policy.review_price:
+            _claim(ctx, me, setup, claim, on=me.announced or attempt.base)
+        else:
+            _seek_review(ctx, me, setup, claim)
     else:
         _rest(ctx, me)
+
+
+def _seek_review(ctx: Context, me: Research, setup: Setup, claim: Claim) -> None:
+    """Keeps a claim until its review can be paid, and asks the director for what is missing."""
+    claim.is_due = True
+    me.shelved.append(claim)
+    missing = Credits(setup.policy.review_price - me.balance)
+    sought = need.ReviewSought(part=claim.part, gain_bpb=claim.gain_bpb, amount=missing)
+    ctx.tell(setup.policy.director, sought)
+    jot(ctx, me, f"claim about {claim.part} ({claim.gain_bpb:+.4f} bpb) waits for money")
+    _rest(ctx, me)
 
 
 def _tell(

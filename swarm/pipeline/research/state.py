@@ -42,6 +42,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """A trial that gains less is told, but not claimed."""
     review_price: Credits
     """What a review may cost; dearer proposals are rejected."""
+    director: ActorId
+    """Who is asked for the price of a review that the researcher cannot pay."""
     spare_percent: int
     """Share, 0 to 100, of what is left beyond trial and review that is added to a bid."""
     thinking: Ticks
@@ -153,7 +155,7 @@ def jot(ctx: Context, me: Research, text: str) -> None:
 
 
 def trial_price(setup: Setup, flops: Flops, *, n_rivals: int = 0) -> Credits:
-    """Returns what must be at hand before a trial begins: lease, scores, and a review after it.
+    """Returns what must be at hand before a trial begins: the price of its lease and its scores.
 
     Args:
         setup: Configuration.
@@ -163,7 +165,7 @@ def trial_price(setup: Setup, flops: Flops, *, n_rivals: int = 0) -> Credits:
     takes = [setup.ticks(flops)]
     scores = n_rivals * setup.means.max_price_per_score
     campaign = campaign_price(takes, gpus=1, means=setup.means)
-    return Credits(campaign + scores + setup.policy.review_price)
+    return Credits(campaign + scores)
 
 
 def bidding_means(me: Research, setup: Setup, takes: Ticks, *, needed: Credits) -> Means:
