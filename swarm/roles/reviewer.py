@@ -64,15 +64,23 @@ class Reviewer:
         price: What a review costs; it should cover all looks of the gate.
         standards: How claims are tested.
         integrator: Who is told of what holds.
+        director: Who is told of every verdict.
         patience: How long after the end of bidding it waits for an answer and the escrow.
     """
 
     def __init__(
-        self, *, price: Credits, standards: Standards, integrator: ActorId, patience: Ticks
+        self,
+        *,
+        price: Credits,
+        standards: Standards,
+        integrator: ActorId,
+        director: ActorId,
+        patience: Ticks,
     ) -> None:
         self._price = price
         self._standards = standards
         self._integrator = integrator
+        self._director = director
         self._patience = patience
         self.state = ReviewerState()
 
@@ -256,7 +264,7 @@ class Reviewer:
             reason=verdict.reason,
         )
         peers = [one for one in ctx.neighbours if one.rpartition("-")[0].endswith("researcher")]
-        ctx.tell_all(peers, reviewed)
+        ctx.tell_all((*peers, self._director), reviewed)
         what = f"{terms.part} {value_tag(terms.part, terms.value)} of {job.initiator}"
         ctx.note(f"{result.decision} {what}: {verdict.reason}")
 

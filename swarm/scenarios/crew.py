@@ -135,6 +135,7 @@ class RoleBuilder:
             price=_credits(self._config.money.reviewer_price),
             standards=self._standards(roster, number, times_reserve=1),
             integrator=_only(roster, "integrator"),
+            director=_only(roster, "director"),
             patience=Ticks(HOUR),
         )
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
+from swarm.pipeline.pretraining.spec import GENERATION_0_FLOPS
 from swarm.scenarios.config import Config
 
 SERVICES = ("director", "treasury", "gpu_broker", "integrator", "evaluator")
@@ -69,9 +70,9 @@ class WorkConfig(Section):
 
     corpus: Path | None = None
     """A folder of text; by default the standard library of this Python."""
-    trial_flops: int = Field(default=64_000_000_000, ge=1_000_000)
-    """Nominal operations of one trial: about 80,000 tokens of generation 0's shape."""
-    checkpoint_flops: int = Field(default=160_000_000_000, ge=1_000_000)
+    trial_flops: int = Field(default=GENERATION_0_FLOPS, ge=1_000_000)
+    """Nominal operations of one trial: about 76,000 tokens of generation 0's shape."""
+    checkpoint_flops: int = Field(default=140_000_000_000, ge=1_000_000)
     """Nominal operations of a checkpoint."""
     max_params: int = Field(default=2_000_000, ge=1)
     """A larger model fails with kind ``limit``."""

@@ -1,4 +1,4 @@
-"""The other side of a role under test: one broker, one treasury and one evaluator, in one object."""
+"""The other side of a role under test: broker, treasury and evaluator in one object."""
 
 import random
 from collections.abc import Callable

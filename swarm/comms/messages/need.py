@@ -20,7 +20,7 @@ class ReviewSought(Message, frozen=True, kw_only=True, tag="need.review_sought")
     gain_bpb: float
     """Of a single trial, so no more than a hint."""
     amount: Credits
-    """What is missing."""
+    """Its price."""
 
 
 class FundingDue(Message, frozen=True, kw_only=True, tag="need.funding_due"):

@@ -1,6 +1,7 @@
 """The menu: what the field would try around a value of a part, one change at a time.
 
-Nothing here knows how good a value is on this corpus: priors only say what usually matters more.
+Priors say what usually matters more at this size: from the field, and from the tables of
+``docs/labbook.md``. They decide what is tried sooner, never what is accepted.
 
 Sources:
     Rotary positions: Su et al. (arXiv:2104.09864). QK-norm: Henry et al. (arXiv:2010.04245).
@@ -77,8 +78,8 @@ def _mixtures(spec: Mixture) -> Iterator[tuple[str, Mixture, float]]:
     for domain, share in shares:
         for verb, new, prior in (
             ("much more", share + 0.5 * (1.0 - share), 3.0),
-            ("more", share + 0.25 * (1.0 - share), 2.0),
-            ("less", 0.5 * share, 1.0),
+            ("more", share + 0.25 * (1.0 - share), 1.0),
+            ("less", 0.5 * share, 0.5),
             ("no", 0.0, 1.0),
         ):
             others = 1.0 - share
@@ -90,13 +91,15 @@ def _mixtures(spec: Mixture) -> Iterator[tuple[str, Mixture, float]]:
 
 
 def _grammar(spec: Architecture) -> Iterator[tuple[str, Architecture, float]]:
-    yield "rotary positions", replace(spec, positions="rope"), 8.0
-    yield "qk-norm and zero init", replace(spec, qk_norm=True, zero_init=True), 8.0
-    yield "zero init", replace(spec, zero_init=True), 3.0
-    yield "qk-norm", replace(spec, qk_norm=True), 3.0
+    modern = replace(spec, positions="rope", qk_norm=True, zero_init=True)
+    yield "rotary positions, qk-norm and zero init", modern, 8.0
+    yield "rotary positions", replace(spec, positions="rope"), 6.0
+    yield "qk-norm and zero init", replace(spec, qk_norm=True, zero_init=True), 2.0
+    yield "zero init", replace(spec, zero_init=True), 2.0
+    yield "qk-norm", replace(spec, qk_norm=True), 2.0
     yield "rmsnorm", replace(spec, norm="rmsnorm"), 2.0
     yield "relu squared", replace(spec, activation="relu2"), 2.0
-    yield "swiglu", replace(spec, activation="swiglu"), 2.0
+    yield "swiglu", replace(spec, activation="swiglu"), 0.5
     window = max(1, spec.context // 4)
     yield "windowed attention", replace(spec, attention="windowed", window=window), 1.0
     yield "grouped queries", replace(spec, attention="grouped-query", n_kv_heads=1), 1.0
@@ -114,12 +117,14 @@ def _shapes(spec: Architecture) -> Iterator[tuple[str, Architecture, float]]:
     The budget of a job is in FLOPs, so every shape is compared at equal FLOPs.
     """
     step = spec.heads * 4  # an even width per head, which rotary positions need
-    for depth, prior in ((spec.depth - 1, 2.0), (spec.depth + 1, 1.0)):
+    for depth, prior in ((spec.depth - 1, 1.0), (spec.depth + 1, 0.5)):
         if depth >= 1:
             width = max(step, round(spec.width * (spec.depth / depth) ** 0.5 / step) * step)
             verb = "shallower and wider" if depth < spec.depth else "deeper and narrower"
             yield verb, replace(spec, depth=depth, width=width), prior
-    for verb, factor, prior in (("wider", 1.5, 1.0), ("narrower", 0.75, 2.0)):
+    if spec.depth > 1:
+        yield "shallower", replace(spec, depth=spec.depth - 1), 6.0
+    for verb, factor, prior in (("wider", 1.5, 0.5), ("narrower", 0.75, 3.0)):
         width = max(step, round(spec.width * factor / step) * step)
         yield verb, replace(spec, width=width), prior
     yield "more heads", replace(spec, heads=2 * spec.heads), 1.0
@@ -128,7 +133,7 @@ def _shapes(spec: Architecture) -> Iterator[tuple[str, Architecture, float]]:
     yield "shorter context", replace(spec, context=max(16, spec.context // 2)), 1.0
 
 
-ADAM_LR = 0.005
+ADAM_LR = 0.01
 """Rate of what Muon does not update, when a value switches to it."""
 
 
@@ -136,7 +141,7 @@ def _optimizers(spec: Optimizer) -> Iterator[tuple[str, Optimizer, float]]:
     for lr, prior in ((0.02, 8.0), (0.01, 3.0), (0.03, 3.0)):
         name = f"muon at {lr:g}"
         yield name, replace(spec, name="muon", lr=lr, adam_lr=ADAM_LR), prior
-    for factor, prior in ((2.0, 4.0), (1.5, 2.0), (0.7, 2.0), (0.5, 2.0)):
+    for factor, prior in ((2.0, 1.0), (1.5, 2.0), (0.7, 2.0), (0.5, 2.0)):
         yield f"rate x{factor:g}", replace(spec, lr=_rounded(spec.lr * factor)), prior
     yield "adamw at 0.004", replace(spec, name="adamw", lr=0.004), 1.0
     for factor in (2.0, 0.5):
@@ -152,7 +157,7 @@ def _optimizers(spec: Optimizer) -> Iterator[tuple[str, Optimizer, float]]:
     yield "wsd", replace(spec, schedule="wsd"), 2.0
     yield "linear", replace(spec, schedule="linear"), 2.0
     yield "cosine", replace(spec, schedule="cosine"), 1.0
-    yield "constant rate", replace(spec, schedule="constant"), 0.5
+    yield "constant rate", replace(spec, schedule="constant"), 2.0
 
 
 def _rounded(rate: float) -> float:

@@ -68,7 +68,7 @@ OPTIMIZER: tuple[Dimension, ...] = (
     Range("rate", 0.1, 5.0, is_log=True),
     Range("adam_lr", 5e-4, 3e-2, is_log=True),
     Range("weight_decay", 0.0, 0.4),
-    Choice("batch_tokens", (512, 1024, 2048, 4096)),
+    Choice("batch_tokens", (256, 512, 1024)),
     Range("warmup", 0.0, 0.4),
     Choice("schedule", get_args(Schedule)),
 )

@@ -10,7 +10,7 @@ Raises    nothing: whatever goes wrong is data.
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias, assert_never
+from typing import Literal, TypeAlias, assert_never
 
 import msgspec
 
@@ -23,6 +23,8 @@ from swarm.errors import WireError
 from swarm.kernel.message import ActorId, ContractId
 from swarm.kernel.role import Context
 from swarm.pipeline import tasks
+from swarm.pipeline.pretraining.spec import Mixture
+from swarm.pipeline.pretraining.values import combine, identity, read_value
 from swarm.units import Credits, Ticks
 
 REVIEWER = "reviewer"
@@ -40,7 +42,7 @@ class Claim(msgspec.Struct, kw_only=True):
     part: str
     value: PartValue
     replaces: PartValue
-    """What stood there when it was tried; another value since makes the claim void."""
+    """What stood there when it was tried, or since: what it is better than."""
     gain_bpb: float
     n_tries: int = 0
     is_due: bool = False
@@ -64,6 +66,26 @@ class Claim(msgspec.Struct, kw_only=True):
 def near_reviewers(ctx: Context) -> tuple[ActorId, ...]:
     """Returns the reviewers one edge away."""
     return tuple(one for one in ctx.neighbours if one.rpartition("-")[0] == REVIEWER)
+
+
+def rebase(claim: Claim, current: PartValue) -> Literal["kept", "moved", "void"]:
+    """Makes the claim one about what stands there now, if somebody else swapped the part meanwhile.
+
+    Settings that the claim changed are changed in the current value too; whether that gains is for
+    the reviewer to find out. A shift of a mixture says little about another mixture.
+
+    Returns:
+        ``void`` if nothing is left to claim; the claim is as it was then.
+    """
+    if current == claim.replaces:
+        return "kept"
+    value = None
+    if not isinstance(read_value(claim.part, current), Mixture):
+        value = combine(claim.part, claim.replaces, claim.value, current)
+    if value is None or identity(claim.part, value) == identity(claim.part, current):
+        return "void"
+    claim.value, claim.replaces = value, current
+    return "moved"
 
 
 def open_claim(

@@ -6,7 +6,8 @@ States    idle -> asking -> trying -> claiming -> idle; a checkpoint is tried wi
           Whatever goes wrong (a refused lease, a failed job, no evaluator, no money, a mind that
           answers nonsense) leads back to idle and is noted. It decides anew when it was announced
           a ship or credited money, and after a trial or a review that cost something: so it comes
-          to rest when its money is gone.
+          to rest when its money is gone. Who pays for a review, and claims that nobody reviewed:
+          ``claiming.py``.
 Asks      its mind ``mind.ProposePart``; jobs ``pretraining.train``.
 Raises    nothing in itself: late messages are declined, bad answers are noted.
 """
@@ -24,14 +25,11 @@ from swarm.pipeline.campaign import CampaignMessage
 from swarm.pipeline.pretraining.recipe import recipe_hash
 from swarm.pipeline.pretraining.spec import Trained
 from swarm.pipeline.pretraining.values import value_tag
-from swarm.pipeline.research import checkpointing, proposing
+from swarm.pipeline.research import checkpointing, claiming, proposing
 from swarm.pipeline.research import claim as claims
 from swarm.pipeline.research.claim import Claim
-from swarm.pipeline.research.state import Attempt, Research, Setup, jot, nudge, remember
-from swarm.units import DAY, Credits
-
-TRIES = 2
-"""How often a claim is made that nobody reviews."""
+from swarm.pipeline.research.state import Attempt, Research, Setup, jot, nudge, remember, rest
+from swarm.units import Credits
 
 ResearchMessage: TypeAlias = (
     work.Start | need.Announced | ship.Announced | money.Credited
@@ -61,7 +59,7 @@ def react(ctx: Context, me: Research, message: ResearchMessage, setup: Setup) ->
             _decide(ctx, me, setup)
         case mind.PartProposed():
             if proposing.on_proposed(ctx, me, setup, message):
-                _rest(ctx, me)
+                rest(ctx, me)
         case (
             finding.Trial() | finding.Reviewed() | ops.Advice()
             | ship.Swapped() | ship.Declined() | ship.RolledBack()
@@ -83,11 +81,9 @@ def _decide(ctx: Context, me: Research, setup: Setup) -> None:
     if me.announced is None or not me.is_idle:
         return
     me.is_nudged = False
-    due = [one for one in me.shelved if one.is_due]
-    if due and me.balance >= setup.policy.review_price:
-        me.shelved.remove(due[0])
-        _claim(ctx, me, setup, due[0], on=me.announced)
-    elif setup.part == checkpointing.PART:
+    if claiming.resume(ctx, me, setup, on=me.announced):
+        return
+    if setup.part == checkpointing.PART:
         checkpointing.begin(ctx, me, setup, me.announced)
     else:
         proposing.begin(ctx, me, setup, me.announced)
@@ -154,7 +150,7 @@ def _work_on(ctx: Context, me: Research, message: CampaignMessage, setup: Setup)
             patience=means.patience,
         )
         if has_ended:
-            _on_reviewed(ctx, me, me.claim)
+            claiming.on_reviewed(ctx, me, me.claim)
     elif me.attempt and running and campaign.concerns(running, message, ctx.cause):
         _pay(me, message)
         if campaign.advance(ctx, running, message, means):
@@ -187,13 +183,13 @@ def _on_campaign_ended(
     if ended.failures and not attempt.value:
         me.recipes.append(recipe_hash(dict(attempt.base.parts)))
         jot(ctx, me, f"checkpoint failed: {ended.reason}")
-        _rest(ctx, me)
+        rest(ctx, me)
     elif ended.failures:
         _tell(ctx, me, setup, attempt, gain_bpb=0.0, failed=ended.reason)
-        _rest(ctx, me)
+        rest(ctx, me)
     elif ended.phase == "failed":
         jot(ctx, me, f"trial of {setup.part} given up: {ended.reason}")
-        _rest(ctx, me)
+        rest(ctx, me)
     else:
         _on_scored(ctx, me, setup, attempt, ended)
 
@@ -217,23 +213,9 @@ def _on_scored(
             replaces=dict(attempt.base.parts)[setup.part],
             gain_bpb=gain,
         )
-        if me.balance >= setup.policy.review_price:
-            _claim(ctx, me, setup, claim, on=me.announced or attempt.base)
-        else:
-            _seek_review(ctx, me, setup, claim)
+        claiming.make(ctx, me, setup, claim, on=me.announced or attempt.base)
     else:
-        _rest(ctx, me)
-
-
-def _seek_review(ctx: Context, me: Research, setup: Setup, claim: Claim) -> None:
-    """Keeps a claim until its review can be paid, and asks the director for what is missing."""
-    claim.is_due = True
-    me.shelved.append(claim)
-    missing = Credits(setup.policy.review_price - me.balance)
-    sought = need.ReviewSought(part=claim.part, gain_bpb=claim.gain_bpb, amount=missing)
-    ctx.tell(setup.policy.director, sought)
-    jot(ctx, me, f"claim about {claim.part} ({claim.gain_bpb:+.4f} bpb) waits for money")
-    _rest(ctx, me)
+        rest(ctx, me)
 
 
 def _tell(
@@ -261,49 +243,3 @@ def _tell(
     verdict = "dead end" if failed or gain_bpb <= 0.0 else "trial"
     label = proposing.label(setup, attempt)
     jot(ctx, me, f"{verdict}: {label}: {outcome} on {attempt.base.manifest[:8]}")
-
-
-def _claim(ctx: Context, me: Research, setup: Setup, claim: Claim, *, on: ship.Announced) -> None:
-    """Calls for a review of a claim, if the ship still has what it would replace."""
-    if dict(on.parts)[claim.part] != claim.replaces:
-        jot(ctx, me, f"claim about {claim.part} dropped: the part was swapped meanwhile")
-        _rest(ctx, me)
-        return
-    me.attempt, me.claim = None, claim
-    claims.open_claim(
-        ctx,
-        claim,
-        contract=me.numbering.fresh(ctx),
-        reviewers=claims.near_reviewers(ctx),
-        on=on,
-        max_price=setup.policy.review_price,
-        window=setup.means.bidding_window,
-    )
-
-
-def _on_reviewed(ctx: Context, me: Research, claim: Claim) -> None:
-    """Notes the verdict; a claim that nobody reviewed is made once more a day later."""
-    about = f"claim {claim.contract} about {claim.part} {value_tag(claim.part, claim.value)}"
-    if claim.result is not None:
-        gain = f"{claim.result.gain_bpb:+.4f} bpb on {claim.result.n} seeds"
-        jot(ctx, me, f"{about}: {claim.result.decision}, {gain}, {claim.result.reason}")
-    elif claim.n_tries < TRIES:
-        jot(ctx, me, f"{about} waits for a day: {claim.reason}")
-        me.shelved.append(claim)
-        ctx.after(DAY, research.ClaimDue(contract=claim.contract))
-    else:
-        jot(ctx, me, f"{about} dropped: {claim.reason}")
-    _rest(ctx, me)
-
-
-def _rest(ctx: Context, me: Research) -> None:
-    """Becomes idle, and decides anew if there was reason to while it was busy.
-
-    What cost something is a reason: a trial, or the claim after it. What cost nothing (a lease
-    that was refused) is none, or it would be tried for ever.
-    """
-    has_cost = me.attempt is None or me.balance < me.attempt.balance
-    me.attempt, me.claim = None, None
-    if has_cost or me.is_nudged:
-        me.is_nudged = False
-        nudge(ctx, me)

@@ -140,6 +140,19 @@ def nudge(ctx: Context, me: Research) -> None:
         ctx.after(Ticks(1), research.WakeDue())
 
 
+def rest(ctx: Context, me: Research) -> None:
+    """Becomes idle, and decides anew if there was reason to while it was busy.
+
+    What cost something is a reason: a trial, or the claim after it. What cost nothing (a lease
+    that was refused) is none, or it would be tried for ever.
+    """
+    has_cost = me.attempt is None or me.balance < me.attempt.balance
+    me.attempt, me.claim = None, None
+    if has_cost or me.is_nudged:
+        me.is_nudged = False
+        nudge(ctx, me)
+
+
 def remember(ctx: Context, me: Research, trial: Trial) -> None:
     """Adds a trial to the history."""
     text = msgspec.json.encode(trial).decode()
