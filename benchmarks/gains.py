@@ -26,8 +26,9 @@ from swarm.errors import RunFailedError, SwarmError, UsageError
 from swarm.kernel.rng import Stream
 from swarm.pipeline.evaluation.run import evaluate
 from swarm.pipeline.evaluation.spec import Evaluate, Evaluated
+from swarm.pipeline.pretraining.recipe import train_spec
 from swarm.pipeline.pretraining.run import train
-from swarm.pipeline.pretraining.spec import Architecture, Mixture, Optimizer, Train, Trained
+from swarm.pipeline.pretraining.spec import Trained
 from swarm.pipeline.student import quantile
 from swarm.pipeline.workbench import Workbench
 from swarm.units import Flops
@@ -146,14 +147,8 @@ _NOTHING = Interval(0.0, 0.0, 0.0)
 def rerun(run: Run, parts: Mapping[str, str], seed: int, bench: Workbench) -> float:
     """Trains a recipe on one seed; returns its bits per byte on the audit shard."""
     config = run.manifest["config"]
-    spec = Train(
-        corpus=config["corpus_hash"],
-        mixture=msgspec.json.decode(parts["mixture"], type=Mixture),
-        architecture=msgspec.json.decode(parts["architecture"], type=Architecture),
-        optimizer=msgspec.json.decode(parts["optimizer"], type=Optimizer),
-        flops=Flops(config["work"]["trial_flops"]),
-        seed=seed,
-    )
+    flops = Flops(config["work"]["trial_flops"])
+    spec = train_spec(parts, corpus=config["corpus_hash"], flops=flops, seed=seed)
     model = train(spec, bench)
     if not isinstance(model, Trained):
         raise RunFailedError(what=f"training on seed {seed} failed: {model.reason}")

@@ -46,7 +46,8 @@ with steps as (
         min(sent) filter (kind = 'contract_net.cfp') as opened,
         min(due) filter (kind = 'contract_net.bidding_closed') as bidding_closed,
         min(sent) filter (kind = 'treasury.release') as released,
-        bool_or(try_cast(payload->>'is_accepted' as boolean)) filter (kind = 'treasury.release') as is_paid,
+        bool_or(try_cast(payload->>'is_accepted' as boolean))
+            filter (kind = 'treasury.release') as is_paid,
         min(due) filter (kind = 'contract_net.inform_result') as informed,
         min(due) filter (kind = 'contract_net.failure') as failed,
         min(sent) filter (kind = 'contract_net.cancel') as cancelled,

@@ -101,6 +101,14 @@ class CoordinationGraph:
         latencies = np.broadcast_to(self.latencies, self.indices.shape)
         return np.stack((tails[once], self.indices[once], latencies[once]), axis=1).astype(np.int64)
 
+    def seated(self, seats: Sequence[int]) -> "CoordinationGraph":
+        """Returns the same shape with node ``i`` at rank ``seats[i]``, a permutation of all."""
+        edges = self.edges()
+        edges[:, :2] = np.sort(np.asarray(seats, dtype=np.int64)[edges[:, :2]], axis=1)
+        if self._each is None:
+            return from_edges(len(self), edges[:, :2], latency=self._uniform)
+        return from_edges(len(self), edges, latency=NO_EDGE)
+
     def expect_connected(self, names: Sequence[str] = ()) -> None:
         """Raises ``UsageError``, naming an actor of the smallest component, if not connected."""
         lowest, sizes = np.unique(self._components(), return_counts=True)

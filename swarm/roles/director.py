@@ -3,28 +3,31 @@
 Protocol  ``comms/messages/need.py`` and ``treasury.Grant``; hears what became of findings
           (``comms/messages/ship.py``, ``finding.Reviewed``).
 States    opening -> granting, once per epoch -> resting, when what is left is less than a grant or
-          there is nobody to grant it to. Nothing wakes it then.
+          there is nobody to grant it to. Beside that it funds reviews, while any is sought.
 Asks      nobody.
-Funds     reviews that researchers cannot pay (``need.ReviewSought``), from a budget of their own:
-          at fixed times, for each part on which none is under way the one with the largest gain.
 Raises    ``UsageError`` at construction for a budget that cannot be granted.
 
-A part's need is a weight, kept in thousandths of the whole. At each epoch it is halved for every
+A part's need is a weight, kept in thousandths of the whole; at first it is the number of those who
+work on it. At each epoch it is halved for every
 swap of the part since the last one (the deficit shrank), multiplied by 4/5 for every finding on it
 that was rejected, declined or rolled back, and by 5/4 if nobody worked on it: nothing was heard
 about it and nobody was granted income for it. Grants are drawn, one after another: first a part, by
 need, then an actor of that part who had none in this epoch; its chance is one, plus two for each of
 its swaps that still stand.
+
+Reviews that researchers cannot pay (``need.ReviewSought``) have a budget of their own. At fixed
+times one is funded for each part on which none is under way: that with the largest gain.
 """
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TypeAlias, TypeVar, assert_never
+from typing import TypeAlias, assert_never
 
 import msgspec
 
 from swarm.comms.messages import finding, need, ship, work
 from swarm.comms.messages import treasury as money
+from swarm.comms.shares import apportion, draw
 from swarm.errors import UsageError
 from swarm.kernel.message import ActorId, ContractId
 from swarm.kernel.rng import Stream
@@ -36,8 +39,6 @@ Inbox: TypeAlias = (
     | ship.Announced | ship.Swapped | ship.Declined | ship.RolledBack
     | finding.Trial | finding.Reviewed | money.Credited
 )  # fmt: skip
-
-KeyT = TypeVar("KeyT", bound=str)
 
 WHOLE = 1_000
 """Needs sum to this."""
@@ -61,7 +62,6 @@ class News(msgspec.Struct):
 
     swaps: int = 0
     setbacks: int = 0
-    others: int = 0
 
 
 class Plea(msgspec.Struct, frozen=True):
@@ -71,6 +71,7 @@ class Plea(msgspec.Struct, frozen=True):
     author: ActorId
     gain_bpb: float
     amount: Credits
+    at: Ticks
 
     @property
     def turn(self) -> tuple[float, ActorId, Credits]:
@@ -96,6 +97,8 @@ class DirectorState(msgspec.Struct):
     under_review: dict[str, Ticks] = {}
     """Parts, and since when a review of one that was paid for is under way."""
     is_funding_set: bool = False
+    swapped_at: dict[str, Ticks] = {}
+    """Parts, and when they were last swapped."""
 
 
 class Director:
@@ -112,15 +115,13 @@ class Director:
         grants_per_epoch: How many get one.
         epoch: Ticks between incomes.
         reward: What a swap earns; announced.
-        reviewers: Get working capital at the start: they pay for leases before they are paid.
-        reviewer_capital: What each of them gets.
         review_budget: All that is granted for reviews, beside ``budget``.
         funding_every: Ticks between choices of reviews.
         review_patience: Ticks after which a review of which nothing was heard is given up.
 
     Raises:
         UsageError: If the grant, their number or the epoch is below 1, which would never end, or
-            the budget does not cover the working capital.
+            the budget does not cover the integrator's capital.
     """
 
     def __init__(
@@ -136,25 +137,23 @@ class Director:
         grants_per_epoch: int,
         epoch: Ticks,
         reward: Credits,
-        reviewers: Sequence[ActorId] = (),
-        reviewer_capital: Credits = _NONE,
         review_budget: Credits = _NONE,
         funding_every: Ticks = HOUR,
         review_patience: Ticks = _TWO_DAYS,
     ) -> None:
         if min(grant, grants_per_epoch, epoch) < 1:
             raise UsageError(
-                what=f"a director needs grants, their number and epochs of at least 1,"
+                what="grants, their number and epochs must be at least 1,"
                 f" came {grant} micro-credits, {grants_per_epoch} and {epoch} ticks"
             )
-        if capital + len(reviewers) * reviewer_capital > budget:
+        if capital > budget:
             raise UsageError(
-                what=f"a budget of {budget} micro-credits does not cover the working capital:"
-                f" {capital} for the integrator and {reviewer_capital} for each of"
-                f" {len(reviewers)} reviewers; raise it"
+                what=f"a budget of {budget} micro-credits does not cover the integrator's working"
+                f" capital of {capital}; raise the one or lower the other"
             )
         self._researchers = {part: tuple(researchers[part]) for part in sorted(researchers)}
-        self._capital = [(integrator, capital), *((one, reviewer_capital) for one in reviewers)]
+        self._integrator = integrator
+        self._capital = capital
         self._treasury = treasury
         self._everyone = tuple(everyone)
         self._grant = grant
@@ -163,7 +162,7 @@ class Director:
         self._reward = reward
         parts = [part for part, actors in self._researchers.items() if actors]
         self.state = DirectorState(
-            needs=normalised(dict.fromkeys(parts, Fraction(WHOLE))),
+            needs=normalised({part: Fraction(len(self._researchers[part])) for part in parts}),
             left=budget,
             left_for_reviews=review_budget,
         )
@@ -174,39 +173,34 @@ class Director:
         """React to one message; the module docstring has the rules."""
         match message:
             case work.Start():
-                for actor, amount in self._capital:
-                    self._mint(actor, amount, "working capital", ctx)
+                self._mint(self._integrator, self._capital, "working capital", ctx)
                 self._open_epoch(ctx)
             case need.EpochDue():
                 self._revise_needs()
                 self._open_epoch(ctx)
             case need.ReviewSought():
-                plea = Plea(message.part, ctx.sender, message.gain_bpb, message.amount)
-                self.state.pleas.append(plea)
+                gain, amount = message.gain_bpb, message.amount
+                self.state.pleas.append(Plea(message.part, ctx.sender, gain, amount, ctx.now))
                 self._set_funding(ctx)
             case need.FundingDue():
                 self.state.is_funding_set = False
                 self._fund(ctx)
             case ship.Swapped():
-                self._is_decided(message.part)
-                # What others found on the old value of the part says nothing about the new one.
-                pleas = self.state.pleas
-                self.state.pleas = [plea for plea in pleas if plea.part != message.part]
+                self.state.under_review.pop(message.part, None)
+                self.state.swapped_at[message.part] = ctx.now
                 self.state.swaps[message.contract] = message.author
                 self._news(message.part).swaps += 1
             case ship.RolledBack():
                 self.state.rolled_back[message.contract] = message.part
                 self._news(message.part).setbacks += 1
             case ship.Declined():
-                self._is_decided(message.part)
+                self.state.under_review.pop(message.part, None)
                 self._news(message.part).setbacks += 1
             case finding.Reviewed():
                 news = self._news(message.part)
-                if message.decision == "reject":
-                    self._is_decided(message.part)
+                if message.decision == "reject":  # of what was accepted the integrator will tell
+                    self.state.under_review.pop(message.part, None)
                     news.setbacks += 1
-                else:  # the integrator will say what became of it
-                    news.others += 1
             case need.Announced() | ship.Announced() | finding.Trial() | money.Credited():
                 pass
             case _:
@@ -215,13 +209,13 @@ class Director:
     def _fund(self, ctx: Context) -> None:
         """Pays for one review of each part on which none is under way."""
         state = self.state
-        state.under_review = {
-            part: since
-            for part, since in state.under_review.items()
-            if ctx.now - since < self._review_patience
-        }
+        oldest = ctx.now - self._review_patience
+        under_review = state.under_review.items()
+        state.under_review = {part: since for part, since in under_review if since > oldest}
         waiting: list[Plea] = []
         for plea in sorted(state.pleas, key=lambda one: one.turn):
+            if plea.at <= state.swapped_at.get(plea.part, -1):
+                continue  # a gain over the old value says nothing about the new one
             if plea.part in state.under_review:
                 waiting.append(plea)
             elif plea.amount <= state.left_for_reviews:
@@ -242,9 +236,6 @@ class Director:
             wait = self._funding_every - ctx.now % self._funding_every
             ctx.after(Ticks(wait), need.FundingDue())
 
-    def _is_decided(self, part: str) -> None:
-        self.state.under_review.pop(part, None)
-
     def _news(self, part: str) -> News:
         return self.state.news.setdefault(part, News())
 
@@ -252,13 +243,10 @@ class Director:
         state = self.state
         revised: dict[str, Fraction] = {}
         for part, weight in state.needs.items():
-            news = state.news.get(part)
-            factor = Fraction(1)
-            if news is not None:
-                factor = AFTER_SWAP**news.swaps * AFTER_SETBACK**news.setbacks
-            elif part not in state.funded:
-                factor = WITHOUT_WORK
-            revised[part] = weight * factor
+            news = state.news.get(part, News())
+            revised[part] = weight * AFTER_SWAP**news.swaps * AFTER_SETBACK**news.setbacks
+            if part not in state.news and part not in state.funded:
+                revised[part] *= WITHOUT_WORK
         state.needs, state.news = normalised(revised), {}
 
     def _open_epoch(self, ctx: Context) -> None:
@@ -272,11 +260,11 @@ class Director:
             self._mint(actor, self._grant, f"epoch {state.epoch}, {part}", ctx)
         state.funded = sorted(set(chosen.values()))
         who = ", ".join(f"{actor} for {part}" for actor, part in chosen.items()) or "nobody"
-        ctx.note(f"epoch {state.epoch}: income for {who}; {state.left} micro-credits left")
-        if chosen and state.left >= self._grant:
+        is_last = not chosen or state.left < self._grant
+        last = ", the last" if is_last else ""
+        ctx.note(f"epoch {state.epoch}{last}: income for {who}; {state.left} micro-credits left")
+        if not is_last:
             ctx.after(self._epoch, need.EpochDue())
-        else:
-            ctx.note(f"epoch {state.epoch}: no more income, {state.left} micro-credits left")
 
     def _choose(self, stream: Stream) -> dict[ActorId, str]:
         """Draws who gets income, and for which part, in the order drawn."""
@@ -297,11 +285,8 @@ class Director:
         return chosen
 
     def _standing_swaps(self, actor: ActorId) -> int:
-        state = self.state
-        return sum(
-            author == actor and contract not in state.rolled_back
-            for contract, author in state.swaps.items()
-        )
+        swaps, undone = self.state.swaps, self.state.rolled_back
+        return sum(author == actor and at not in undone for at, author in swaps.items())
 
     def _mint(self, to: ActorId, amount: Credits, reason: str, ctx: Context) -> None:
         if amount > 0:
@@ -310,31 +295,7 @@ class Director:
 
 
 def normalised(needs: Mapping[str, Fraction]) -> dict[str, int]:
-    """Scales needs to whole numbers that sum to ``WHOLE``, by largest remainder, by part.
-
-    Ties go to the part that comes first in the alphabet. No needs give no needs.
-    """
-    raised = {part: max(Fraction(LEAST), needs[part]) for part in sorted(needs)}
-    total = sum(raised.values())
-    exact = {part: WHOLE * weight / total for part, weight in raised.items()}
-    scaled = {part: int(share) for part, share in exact.items()}
-    by_remainder = sorted(exact, key=lambda part: (scaled[part] - exact[part], part))
-    for part in by_remainder[: WHOLE - sum(scaled.values())]:
-        scaled[part] += 1
-    return scaled
-
-
-def draw(stream: Stream, weights: Mapping[KeyT, int]) -> KeyT:
-    """Draws a key with probability proportional to its weight; keys are taken in order.
-
-    Args:
-        stream: Gives one number.
-        weights: At least one; whole, above 0.
-    """
-    *others, last = sorted(weights)
-    at = stream.integer(sum(weights.values()))
-    for key in others:
-        at -= weights[key]
-        if at < 0:
-            return key
-    return last
+    """Scales needs to whole numbers that sum to ``WHOLE``, by part; no needs give no needs."""
+    parts = sorted(needs)
+    raised = [max(Fraction(LEAST), needs[part]) for part in parts]
+    return dict(zip(parts, apportion(WHOLE, raised), strict=True))

@@ -13,6 +13,8 @@ Asks      jobs ``pretraining.train``, on seeds of its own stream.
 Raises    nothing: what goes wrong is noted, and a test that cannot be made ends as ``Declined``.
 
 Nothing is tested twice on the same ship: what was declined or rolled back there stays so.
+
+Over 300 lines: launch, test, swap and rollback change one ship, and are read together.
 """
 
 from collections.abc import Mapping, Sequence

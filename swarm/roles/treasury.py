@@ -12,13 +12,13 @@ Raises    ``ProtocolError`` for what no correct actor sends: a grant by another 
           conserved. Releases that come twice or late are noted, not errors.
 """
 
-from collections.abc import Sequence
 from typing import TypeAlias, assert_never
 
 import msgspec
 
 from swarm.comms.messages import finding, need, ship, work
 from swarm.comms.messages import treasury as money
+from swarm.comms.shares import apportion
 from swarm.errors import InvariantError, ProtocolError
 from swarm.kernel.message import ActorId, ContractId
 from swarm.kernel.role import Context
@@ -195,8 +195,9 @@ class Treasury:
         if not self._take(sender, royalty.amount):
             self._deny(sender, royalty.contract, royalty.amount, sender, ctx)
             return
-        for actor, amount in split(royalty.amount, royalty.shares):
-            self._credit(actor, amount, f"{royalty.contract} royalty", ctx)
+        parts = apportion(royalty.amount, [weight for _, weight in royalty.shares])
+        for (actor, _), part in zip(royalty.shares, parts, strict=True):
+            self._credit(actor, Credits(part), f"{royalty.contract} royalty", ctx)
 
     def _deny(
         self, to: ActorId, contract: ContractId, amount: Credits, payer: ActorId, ctx: Context
@@ -228,21 +229,3 @@ class Treasury:
                 expected=f"{state.minted} minted, in accounts and escrows of at least 0",
                 came=f"{sum(amounts)}, the smallest {min(amounts, default=0)}",
             )
-
-
-def split(amount: Credits, shares: Sequence[tuple[ActorId, int]]) -> list[tuple[ActorId, Credits]]:
-    """Splits an amount by weight: everybody the rounded-down share, the rest by largest remainder.
-
-    Args:
-        amount: At least 0; the parts sum to it.
-        shares: (actor, weight) pairs, at least one; weights are positive. Ties go to the first.
-
-    Source:
-        The largest remainder method (Hamilton).
-    """
-    total = sum(weight for _, weight in shares)
-    parts = [amount * weight // total for _, weight in shares]
-    order = sorted(range(len(shares)), key=lambda i: (-(amount * shares[i][1] % total), i))
-    for i in order[: amount - sum(parts)]:
-        parts[i] += 1
-    return [(actor, Credits(part)) for (actor, _), part in zip(shares, parts, strict=True)]

@@ -8,6 +8,7 @@ from swarm.comms.digest import shard_ranges
 from swarm.kernel.context import Order
 from swarm.kernel.engine import Batch
 from swarm.runtime.blueprint import Blueprint
+from swarm.runtime.interrupts import HeldInterrupts
 from swarm.runtime.shard import Closing, Shard, WindowReport
 
 
@@ -49,17 +50,20 @@ class InlineHost:
         """Runs a window on every shard, then exchanges batches."""
         reports = []
         inboxes, self._inboxes = self._inboxes, [[] for _ in self._shards]
-        for number, shard in enumerate(self._shards):
-            report, outgoing = shard.run_window(end, answers.get(number, ()), inboxes[number])
-            reports.append(report)
-            for target, batch in outgoing.items():
-                self._inboxes[target].append(batch)
+        # A bucket that is cut in the middle would leave columns of unequal length in the log.
+        with HeldInterrupts():
+            for number, shard in enumerate(self._shards):
+                report, outgoing = shard.run_window(end, answers.get(number, ()), inboxes[number])
+                reports.append(report)
+                for target, batch in outgoing.items():
+                    self._inboxes[target].append(batch)
         return reports
 
     def close(self) -> list[Closing]:
         """Seals every shard. One process hosts all, so the first reports the CPU-seconds."""
         used = time.process_time() - self._began
-        return [
-            shard.close(cpu_seconds=used if number == 0 else 0.0)
-            for number, shard in enumerate(self._shards)
-        ]
+        with HeldInterrupts():
+            return [
+                shard.close(cpu_seconds=used if number == 0 else 0.0)
+                for number, shard in enumerate(self._shards)
+            ]

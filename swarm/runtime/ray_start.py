@@ -4,6 +4,7 @@ What Ray writes stays bounded: its session lives in a short temporary folder, be
 unix socket may have 107 bytes, and the ends of its logs are copied into the run folder.
 """
 
+import importlib
 import logging
 import os
 import secrets
@@ -12,10 +13,11 @@ import signal
 import socket
 import tempfile
 import threading
-from functools import cache
+from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from swarm.errors import RunFailedError, UsageError
 from swarm.runtime.cpu_time import children, descendants, process_seconds
@@ -41,7 +43,6 @@ _LOCAL_SETTINGS = {
     "RAY_task_events_report_interval_ms": "0",
     # Ray would run everything at nice 15. Shards stay at 0, and workers step back by themselves.
     "RAY_worker_niceness": "0",
-    "RAY_AUTH_MODE": "token",
 }
 
 # By default Ray tries 20 times, 40 s each.
@@ -144,8 +145,14 @@ class RaySession:
         logger = logging.getLogger("ray")
         logger.addHandler(self._handler)
         logger.propagate = False
+        # What its daemons report it prints on standard output, which is for results, and there is
+        # no setting against it.
+        self._driver = importlib.import_module("ray._private.worker")
+        self._printer = vars(self._driver).get("print_to_stdstream")
+        vars(self._driver)["print_to_stdstream"] = _log_instead
 
     def _restore(self) -> None:
+        vars(self._driver)["print_to_stdstream"] = self._printer
         logger = logging.getLogger("ray")
         if self._handler is not None:
             logger.removeHandler(self._handler)
@@ -165,8 +172,9 @@ def import_ray(*, is_local: bool) -> ModuleType:
     settings = _SETTINGS | (_LOCAL_SETTINGS if is_local else _JOIN_SETTINGS)
     for name, value in settings.items():
         os.environ.setdefault(name, value)
-    if is_local and os.environ["RAY_AUTH_MODE"] == "token":
-        os.environ.setdefault("RAY_AUTH_TOKEN", _token())
+    if is_local and not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
+        # A local Ray asks for a token; without this one it would leave it in the home folder.
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     try:
         import ray  # noqa: PLC0415  its settings must stand first, and inline runs need none
     except ImportError as missing:
@@ -176,6 +184,11 @@ def import_ray(*, is_local: bool) -> ModuleType:
     return ray
 
 
+def _log_instead(data: Mapping[str, Any], **_options: object) -> None:  # Any: Ray's own mixture
+    for line in data["lines"]:
+        logging.getLogger("ray").warning("%s: %s", data["pid"], line)
+
+
 def _knock(address: str) -> None:
     if address == "auto":
         return
@@ -183,12 +196,6 @@ def _knock(address: str) -> None:
     if not host or not port.isdecimal():
         raise ValueError("expected 'auto' or host:port")  # noqa: EM101
     socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
-
-
-@cache
-def _token() -> str:
-    """Returns the secret of this process's Ray, which would else put one into the home folder."""
-    return secrets.token_hex(32)
 
 
 def _short_folder() -> Path:

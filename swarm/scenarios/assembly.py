@@ -6,6 +6,7 @@ from functools import partial
 from swarm.comms.graph import CoordinationGraph, build
 from swarm.comms.messages import work
 from swarm.errors import UsageError
+from swarm.kernel.rng import Stream
 from swarm.kernel.roster import Roster
 from swarm.pipeline.pretraining.corpus import build_corpus
 from swarm.runtime.blueprint import Blueprint
@@ -74,14 +75,22 @@ def _finish(
 
 
 def _graph(config: ResearchLab, roster: Roster) -> CoordinationGraph:
+    """Draws the graph. Ranks run through the roles, and near ranks are near in many topologies.
+
+    So actors are seated at random first: otherwise everybody's neighbours would be of one role. In
+    an edge list everybody has a place by name, and keeps it.
+    """
     latency = Ticks(config.graph.latency)
-    names = [roster.name(rank) for rank in range(len(roster))]
-    return build(
+    graph = build(
         config.graph.topology,
         n=len(roster),
         seed=config.seed,
         latency=latency,
         lookahead=latency,
         params=config.graph.params,
-        names=names,
+        names=[roster.name(rank) for rank in range(len(roster))],
     )
+    if config.graph.topology == "edge_list":
+        return graph
+    seats = Stream(seed=config.seed, owner="lab", name="seats").shuffled(range(len(roster)))
+    return graph.seated(seats)

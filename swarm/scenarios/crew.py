@@ -38,8 +38,14 @@ from swarm.roles.treasury import Treasury
 from swarm.scenarios.research_lab import ResearchLab
 from swarm.units import CREDIT, DAY, HOUR, MINUTE, Credits, Flops, Ticks
 
-PRETRAINING_PARTS: tuple[Part, ...] = ("architecture", "optimizer", "checkpoint")
-"""What pre-training researchers work on, in turn by number."""
+PRETRAINING_PARTS: tuple[Part, ...] = (
+    "architecture",
+    "optimizer",
+    "architecture",
+    "optimizer",
+    "checkpoint",
+)
+"""What pre-training researchers work on, in turn by number. Minds go round in fours (``MINDS``)."""
 
 SEED_GATE = Gate(stages=(4, 8), alphas=(0.001, 0.002))
 """Looks of a review, in training seeds: the first of the gate that FACTS, section 4, measured."""
@@ -171,7 +177,7 @@ class RoleBuilder:
                 for number, actor in enumerate(roster.of_role("pretraining_researcher"))
                 if PRETRAINING_PARTS[number % len(PRETRAINING_PARTS)] == part
             )
-            for part in PRETRAINING_PARTS
+            for part in sorted(set(PRETRAINING_PARTS))
         }
         return Director(
             researchers={"mixture": roster.of_role("data_researcher"), **parts},

@@ -20,7 +20,7 @@ RESEARCHERS = ("pretraining_researcher", "data_researcher")
 SMALL_WORLD: dict[str, int | float | str] = {"degree": 12, "rewired": 0.3}
 
 MINDS = {
-    "pretraining_researcher": ("rules", "rules", "search"),
+    "pretraining_researcher": ("rules", "rules", "rules", "search"),
     "data_researcher": ("rules", "search"),
 }
 
@@ -97,7 +97,7 @@ class MoneyConfig(Section):
     """What the director may grant for reviews that their authors cannot pay."""
     trial_grant: float = Field(default=4, gt=0)
     """What a researcher gets at a time: two trials."""
-    grants_per_epoch: int = Field(default=4, ge=1)
+    grants_per_epoch: int = Field(default=7, ge=1)
     """Researchers that get one in an epoch."""
     epoch: int = Field(default=86_400, ge=3_600)
     """Virtual seconds between incomes."""

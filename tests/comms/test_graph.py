@@ -170,3 +170,12 @@ def test_importing_the_graph_does_not_import_networkx() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False)
 
     assert done.returncode == 0
+
+
+def test_seating_keeps_the_shape_and_moves_the_nodes() -> None:
+    line = from_edges(3, np.array([[0, 1, 5], [1, 2, 9]]), latency=Ticks(1))
+
+    seated = line.seated([2, 0, 1])
+
+    assert seated.edges().tolist() == [[0, 1, 9], [0, 2, 5]]
+    assert [seated.latency(2, 0), seated.latency(0, 1), seated.latency(1, 2)] == [5, 9, 0]

@@ -38,6 +38,7 @@ POLICY = Policy(
     max_params=None,
     claim_threshold_bpb=0.05,
     review_price=Credits(14_000_000),
+    director=ActorId("director-0"),
     spare_percent=25,
     thinking=Ticks(60),
     note_budget_chars=2_000,

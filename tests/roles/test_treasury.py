@@ -8,7 +8,7 @@ from swarm.comms.messages import work
 from swarm.errors import InvariantError, ProtocolError
 from swarm.kernel.message import ActorId, ContractId, Message
 from swarm.kernel.role import Context, Role
-from swarm.roles.treasury import Inbox, OrderMessage, Treasury, TreasuryState, split
+from swarm.roles.treasury import Inbox, OrderMessage, Treasury, TreasuryState
 from swarm.testing import FakeContext
 from swarm.units import Credits
 
@@ -53,8 +53,12 @@ def grant(to: ActorId, amount: int) -> money.Grant:
     return money.Grant(to=to, amount=Credits(amount), reason="income")
 
 
-def escrow(amount: int, contract: ContractId = C, payee: ActorId = BO) -> money.Escrow:
-    return money.Escrow(contract=contract, payee=payee, amount=Credits(amount))
+def escrow(
+    amount: int, contract: ContractId = C, payee: ActorId = BO, *, advance: int = 0
+) -> money.Escrow:
+    return money.Escrow(
+        contract=contract, payee=payee, amount=Credits(amount), advance=Credits(advance)
+    )
 
 
 def charge(amount: int, payer: ActorId = ADA, contract: ContractId = D) -> money.Charge:
@@ -116,6 +120,8 @@ def test_start_moves_nothing() -> None:
         (DIRECTOR, grant(ADA, -1)),
         (BROKER, charge(-1)),
         (ADA, escrow(-1)),
+        (ADA, escrow(5, advance=6)),
+        (ADA, escrow(5, advance=-1)),
         (ADA, royalty(-1, (BO, 1))),
         (ADA, royalty(1)),
         (ADA, royalty(1, (BO, 0), (CY, 1))),
@@ -146,6 +152,20 @@ def test_an_escrow_is_secured_to_payer_and_payee() -> None:
     secured = money.Secured(contract=C, amount=Credits(4))
     assert tells(ctx) == [(ADA, secured), (BO, secured)]
     assert role.state.balances == {ADA: 5}
+
+
+def test_an_advance_is_paid_at_once_and_kept_if_the_rest_is_refunded() -> None:
+    role, ctx = rich(ada=9)
+
+    settle(role, ctx, (ADA, escrow(8, advance=6)))
+
+    secured = money.Secured(contract=C, amount=Credits(8))
+    advance = credited(6, 6, "ada-0/1 advance")
+    assert tells(ctx) == [(ADA, secured), (BO, secured), (BO, advance)]
+
+    settle(role, ctx, (ADA, release(is_accepted=False)))
+
+    assert tells(ctx) == [(ADA, credited(2, 3, "ada-0/1 refunded"))]
 
 
 def test_an_escrow_beyond_the_balance_is_denied_to_the_payer_alone() -> None:
@@ -360,18 +380,3 @@ def test_whatever_is_ordered_credits_are_conserved(
     held = sum(one.amount for one in state.escrows.values())
     assert state.minted == sum(state.balances.values()) + held
     assert min(state.balances.values(), default=0) >= 0
-
-
-@given(st.integers(0, 10**12), st.lists(st.integers(1, 10**6), min_size=1, max_size=9))
-def test_a_split_is_whole_and_off_by_less_than_one(amount: int, weights: list[int]) -> None:
-    shares = [(ADA, weight) for weight in weights]
-
-    parts = [part for _, part in split(Credits(amount), shares)]
-
-    assert sum(parts) == amount
-    for part, weight in zip(parts, weights, strict=True):
-        assert abs(part * sum(weights) - amount * weight) < sum(weights)
-
-
-def test_a_tie_of_remainders_goes_to_the_first() -> None:
-    assert split(Credits(5), [(BO, 1), (ADA, 1)]) == [(BO, 3), (ADA, 2)]

@@ -12,6 +12,7 @@ import pytest
 
 from swarm.comms.graph import CoordinationGraph
 from swarm.errors import NotNeighbourError, RunFailedError
+from swarm.pipeline.wire import codec
 from swarm.runtime.launch import Options, Outcome, launch
 from swarm.scenarios import gossip, mm1_queue, two_researchers
 from swarm.scenarios.lab import Lab
@@ -36,8 +37,8 @@ def without_edges(n: int) -> CoordinationGraph:
 
 def logged(outcome: Outcome) -> int:
     """Rows that anybody can read from the segments."""
-    (n,) = duckdb.sql(f"select count(*) from '{outcome.path}/messages/*.parquet'").fetchall()[0]
-    return int(n)
+    query = f"select count(*) from '{outcome.path}/messages/*.parquet'"
+    return int(duckdb.connect().execute(query).fetchall()[0][0])
 
 
 @pytest.mark.parametrize("shards", [1, 2, 4, pytest.param(N, id="one actor per shard")])
@@ -88,6 +89,17 @@ def test_a_lab_with_jobs_and_minds_gives_the_digests_of_one_process(
     assert outcome.summary["jobs"] > 0
     assert digests(outcome) == digests(alone)
     assert (outcome.path / "journal").read_bytes() == (alone.path / "journal").read_bytes()
+
+
+def test_every_message_of_a_lab_is_the_same_after_the_wire(tmp_path: Path) -> None:
+    lab = two_researchers.lab(fidelity="surrogate", until=200_000)
+    outcome = lab.run(Options(corpus_dir=tmp_path / "corpus", out=tmp_path / "a", is_live=False))
+
+    query = f"select distinct payload from '{outcome.path}/messages/*.parquet'"
+    payloads = [row[0].encode() for row in duckdb.connect().execute(query).fetchall()]
+
+    # An integer in a field of floats would travel as 3 and arrive as 3.0: another digest.
+    assert [p for p in payloads if codec().encode(codec().decode(p)) != p] == []
 
 
 def test_an_error_of_a_role_ends_the_run_and_keeps_the_log(

@@ -6,7 +6,7 @@ from swarm.errors import InvariantError, RunFailedError
 from swarm.runtime.ray_calls import Raised, RemoteError, shielded, unwrapped
 
 
-class Stubborn(Exception):
+class StubbornError(Exception):
     """Does not unpickle: its constructor wants two arguments."""
 
     def __init__(self, one: str, two: str) -> None:
@@ -48,9 +48,9 @@ def test_foreign_errors_keep_their_type_and_bring_their_traceback() -> None:
 
 
 def test_an_error_that_does_not_travel_becomes_a_sentence() -> None:
-    reply = travelled(Stubborn("a", "b"))
+    reply = travelled(StubbornError("a", "b"))
 
     assert isinstance(reply, Raised)
     assert isinstance(reply.error, RunFailedError)
-    assert str(reply.error) == "Stubborn: ab"
+    assert str(reply.error) == "StubbornError: ab"
     assert reply.error.__notes__ == ["raised by ada-0"]

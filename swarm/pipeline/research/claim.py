@@ -47,6 +47,8 @@ class Claim(msgspec.Struct, kw_only=True):
     n_tries: int = 0
     is_due: bool = False
     """Whether a shelved claim has waited long enough."""
+    is_sought: bool = False
+    """Whether the director was asked for the price."""
     call: contracts.Call | None = None
     result: tasks.ReplicateResult | None = None
     reason: str = ""

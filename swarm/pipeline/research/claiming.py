@@ -18,7 +18,10 @@ TRIES = 2
 
 def make(ctx: Context, me: Research, setup: Setup, claim: Claim, *, on: ship.Announced) -> None:
     """Calls for a review of what a trial just gained, or waits until it can be paid."""
-    if not _follow(ctx, me, claim, on):
+    if not near_reviewers(ctx):  # nor will there be: edges do not change
+        jot(ctx, me, f"claim about {_name(claim)} dropped: no reviewer is near")
+        rest(ctx, me)
+    elif not _follow(ctx, me, claim, on):
         rest(ctx, me)
     elif me.balance >= setup.policy.review_price:
         _open(ctx, me, setup, claim, on)
@@ -35,15 +38,14 @@ def resume(ctx: Context, me: Research, setup: Setup, *, on: ship.Announced) -> b
     Returns:
         Whether there was one.
     """
-    waited = [(claim, claim.replaces) for claim in me.shelved]
     me.shelved = [claim for claim in me.shelved if _follow(ctx, me, claim, on)]
     due = sorted((one for one in me.shelved if one.is_due), key=lambda one: -one.gain_bpb)
     if due and me.balance >= setup.policy.review_price:
         me.shelved.remove(due[0])
         _open(ctx, me, setup, due[0], on)
         return True
-    for claim, replaced in waited:
-        if claim in due and claim.replaces != replaced:  # what was asked before was for the old one
+    for claim in due:
+        if not claim.is_sought:
             _seek(ctx, me, setup, claim)
     return False
 
@@ -71,6 +73,7 @@ def _follow(ctx: Context, me: Research, claim: Claim, on: ship.Announced) -> boo
         case "kept":
             return True
         case "moved":
+            claim.is_sought = False  # what was asked for was a review of the old one
             jot(ctx, me, f"claim about {before} moved to {_name(claim)}: the part was swapped")
             return True
         case "void":
@@ -80,6 +83,7 @@ def _follow(ctx: Context, me: Research, claim: Claim, on: ship.Announced) -> boo
 
 def _open(ctx: Context, me: Research, setup: Setup, claim: Claim, on: ship.Announced) -> None:
     me.attempt, me.claim = None, claim
+    claim.is_sought = False
     open_claim(
         ctx,
         claim,
@@ -93,6 +97,7 @@ def _open(ctx: Context, me: Research, setup: Setup, claim: Claim, on: ship.Annou
 
 def _seek(ctx: Context, me: Research, setup: Setup, claim: Claim) -> None:
     """Asks the director for the whole price: what is at hand goes into the next trial."""
+    claim.is_sought = True
     price = setup.policy.review_price
     sought = need.ReviewSought(part=claim.part, gain_bpb=claim.gain_bpb, amount=price)
     ctx.tell(setup.policy.director, sought)

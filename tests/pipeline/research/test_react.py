@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from swarm.comms.messages import contract_net as cn
-from swarm.comms.messages import finding, lease, mind, ops, research, ship, work
+from swarm.comms.messages import finding, lease, mind, need, ops, research, ship, work
 from swarm.comms.messages import treasury as money
 from swarm.kernel.message import NO_MESSAGE, ActorId, ContractId, Message, MessageId
 from swarm.memory.recall import recall
@@ -41,6 +41,7 @@ PEER, REVIEWER, DEVOPS = (
 )
 BROKER, TREASURY = ActorId("gpu_broker-0"), ActorId("treasury-0")
 EVALUATOR, INTEGRATOR = ActorId("evaluator-0"), ActorId("integrator-0")
+DIRECTOR = ActorId("director-0")
 
 MEANS = Means(
     broker=BROKER,
@@ -60,6 +61,7 @@ POLICY = Policy(
     max_params=2_000_000,
     claim_threshold_bpb=0.05,
     review_price=Credits(9_000),
+    director=DIRECTOR,
     spare_percent=50,
     thinking=Ticks(120),
     note_budget_chars=2_000,
@@ -67,7 +69,9 @@ POLICY = Policy(
 HOUR_OF_WORK = Ticks(1_000)
 LEASE_PRICE = Credits(10 * (1_210 + 120))
 """With a tenth for whole steps that cost more than the budget."""
-ENOUGH = Credits(LEASE_PRICE + 500 + 9_000)
+TRIAL_PRICE = Credits(LEASE_PRICE + 500)
+ENOUGH = Credits(TRIAL_PRICE + 9_000)
+"""For a trial and a review."""
 
 PARTS = {
     "architecture": canonical_json(GENERATION_0_ARCHITECTURE),
@@ -76,6 +80,8 @@ PARTS = {
     "optimizer": canonical_json(GENERATION_0_OPTIMIZER),
 }
 ROPE = canonical_json(replace(GENERATION_0_ARCHITECTURE, positions="rope"))
+WIDE = canonical_json(replace(GENERATION_0_ARCHITECTURE, width=96))
+MORE_CODE = PARTS["mixture"].replace('["code",1]', '["code",3]')
 
 
 def announced(manifest: str = "m0", **parts: str) -> ship.Announced:
@@ -222,11 +228,11 @@ def test_nothing_is_asked_before_a_ship_was_announced() -> None:
     assert not actor.orders(mind.ProposePart)
 
 
-def test_nothing_is_asked_that_could_not_be_reviewed() -> None:
+def test_nothing_is_asked_that_could_not_be_paid() -> None:
     actor = Actor()
     actor.hear(announced(), INTEGRATOR)
 
-    actor.hear(credited(ENOUGH - 1), TREASURY)
+    actor.hear(credited(TRIAL_PRICE - 1), TREASURY)
     actor.pump()
 
     assert not actor.orders(mind.ProposePart)
@@ -262,7 +268,7 @@ def test_an_answer_becomes_a_lease_and_a_training_job_on_the_current_ship() -> N
     (job,) = actor.orders(Train)
     assert isinstance(job, Train)
     assert request.gpus == 1
-    assert 10 * request.duration <= request.bid <= LEASE_PRICE
+    assert request.bid >= 10 * request.duration
     assert (job.flops, job.corpus, job.max_params) == (GENERATION_0_FLOPS, "c" * 64, 2_000_000)
     assert job.architecture.positions == "rope"
     assert (job.mixture, job.optimizer) == (GENERATION_0_MIXTURE, GENERATION_0_OPTIMIZER)
@@ -270,7 +276,7 @@ def test_an_answer_becomes_a_lease_and_a_training_job_on_the_current_ship() -> N
 
 def test_who_has_more_bids_more_and_never_all() -> None:
     bids = []
-    for balance in (ENOUGH, ENOUGH + 100_000):
+    for balance in (TRIAL_PRICE, TRIAL_PRICE + 100_000):
         actor = Actor()
         actor.start(balance)
         actor.answer(ROPE)
@@ -523,19 +529,106 @@ def test_a_review_that_does_not_come_is_not_paid_and_leads_back_to_idle(end: str
     assert len(actor.state.shelved) == 1
 
 
-def test_a_claim_is_dropped_when_somebody_else_swapped_the_part() -> None:
+def test_a_claim_moves_onto_what_somebody_else_swapped_in_meanwhile() -> None:
     actor = Actor()
     actor.start()
     actor.answer(ROPE)
     actor.train()
-    wider = canonical_json(replace(GENERATION_0_ARCHITECTURE, width=96))
-    actor.hear(announced("m1", architecture=wider), INTEGRATOR)
+    zero = canonical_json(replace(GENERATION_0_ARCHITECTURE, zero_init=True))
+    actor.hear(announced("m1", architecture=zero), INTEGRATOR)
+
+    actor.score(3.8)
+
+    (call,) = actor.ctx.told(REVIEWER)
+    assert isinstance(call, cn.CallForProposals)
+    terms = tasks.replicate_terms(call.terms)
+    both = replace(GENERATION_0_ARCHITECTURE, zero_init=True, positions="rope")
+    assert (terms.base, terms.value) == ("m1", canonical_json(both))
+    assert value_tag("architecture", canonical_json(both)) in actor.notes()[-1]
+
+
+@pytest.mark.parametrize(
+    ("part", "tried", "swapped"),
+    [
+        ("architecture", ROPE, ROPE),
+        ("architecture", WIDE, canonical_json(replace(GENERATION_0_ARCHITECTURE, width=48))),
+        ("mixture", MORE_CODE, PARTS["mixture"].replace('["markov",1]', '["markov",0]')),
+    ],
+)
+def test_a_claim_with_nothing_left_to_claim_is_dropped(part: str, tried: str, swapped: str) -> None:
+    actor = Actor(part)
+    actor.start()
+    actor.answer(tried, part)
+    actor.train()
+    actor.hear(announced("m1", **{part: swapped}), INTEGRATOR)
 
     actor.score(3.8)
 
     assert not actor.ctx.told(REVIEWER)
     assert "dropped: the part was swapped meanwhile" in actor.notes()[-1]
     assert actor.state.is_idle
+
+
+def poor_with_a_gain() -> Actor:
+    actor = Actor()
+    actor.start(TRIAL_PRICE)
+    actor.answer(ROPE)
+    actor.train()
+    actor.score(3.8)
+    return actor
+
+
+def test_without_a_reviewer_near_nothing_is_claimed_and_no_money_asked_for() -> None:
+    actor = Actor()
+    actor.ctx.neighbours = (PEER,)
+    actor.start(TRIAL_PRICE)
+    actor.answer(ROPE)
+    actor.train()
+
+    actor.score(3.8)
+
+    assert not actor.ctx.told(DIRECTOR)
+    assert "dropped: no reviewer is near" in actor.notes()[-1]
+    assert actor.state.is_idle
+    assert actor.state.shelved == []
+
+
+def test_who_cannot_pay_for_a_review_asks_the_director() -> None:
+    actor = poor_with_a_gain()
+
+    (sought,) = actor.ctx.told(DIRECTOR)
+    assert isinstance(sought, need.ReviewSought)
+    assert (sought.part, sought.amount) == ("architecture", POLICY.review_price)
+    assert sought.gain_bpb == pytest.approx(0.3)
+    assert not actor.ctx.told(REVIEWER)
+    assert actor.state.is_idle
+
+
+def test_a_claim_that_waited_for_money_is_made_when_it_comes() -> None:
+    actor = poor_with_a_gain()
+    actor.pump()
+    actor.ctx.drain()
+
+    actor.hear(credited(ENOUGH), TREASURY)
+    actor.pump()
+
+    assert actor.claim()
+    assert not actor.orders(mind.ProposePart)
+
+
+def test_the_director_is_asked_once_and_again_only_if_the_claim_moved() -> None:
+    actor = poor_with_a_gain()
+    actor.ctx.drain()
+    zero = canonical_json(replace(GENERATION_0_ARCHITECTURE, zero_init=True))
+
+    asked = []
+    for manifest, value in (("m1", PARTS["architecture"]), ("m2", zero), ("m3", zero)):
+        actor.pump()
+        actor.hear(announced(manifest, architecture=value), INTEGRATOR)
+        actor.pump()
+        asked.append(len(actor.ctx.told(DIRECTOR)))
+
+    assert asked == [0, 1, 1]
 
 
 def test_a_claim_is_made_on_the_ship_as_it_is_when_another_part_was_swapped() -> None:
@@ -663,7 +756,6 @@ def at_once(messages: Iterable[tuple[ResearchMessage, ActorId]]) -> Actor:
 
 
 def test_messages_of_one_instant_may_come_in_any_order() -> None:
-    wide = canonical_json(replace(GENERATION_0_ARCHITECTURE, width=96))
     messages: list[tuple[ResearchMessage, ActorId]] = [
         (announced("m1"), INTEGRATOR),
         (credited(2 * ENOUGH), TREASURY),
@@ -673,7 +765,7 @@ def test_messages_of_one_instant_may_come_in_any_order() -> None:
         ),
         (
             finding.Reviewed(
-                part="architecture", value=wide, base="m", decision="reject", gain_bpb=0, reason=""
+                part="architecture", value=WIDE, base="m", decision="reject", gain_bpb=0, reason=""
             ),
             REVIEWER,
         ),

@@ -1,0 +1,113 @@
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from msgspec.structs import replace
+
+from swarm.errors import RunFailedError, UsageError
+from swarm.pipeline.wire import codec
+from swarm.pipeline.workbench import Workbench
+from swarm.runtime.jobs import Task, execute
+from swarm.runtime.launch import Options
+from swarm.runtime.ray_start import RaySession
+from swarm.runtime.ray_workers import MAX_RETRIES, RayBackend
+from swarm.scenarios import gossip
+from tests.runtime.jobs_for_tests import JOB
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    return Workbench(corpus_dir=tmp_path / "corpus", artifacts_dir=tmp_path / "artifacts")
+
+
+@pytest.fixture
+def backend(bench: Workbench, local_ray: RaySession) -> Iterator[RayBackend]:
+    blueprint = gossip.lab().build(Options())
+    made = RayBackend(ray.put(blueprint), bench, n_workers=2)
+    yield made
+    made.kill()
+
+
+def surrogate(seed: int) -> Task:
+    return Task(codec().encode(replace(JOB, seed=seed)), fidelity="surrogate")
+
+
+def wait_for_start(backend: RayBackend) -> set[int]:
+    backend.open()
+    while len(backend.pids()) < 2:
+        backend.tend(1.0)
+    return backend.pids()
+
+
+def test_results_are_those_of_this_process_in_whatever_order_they_are_taken(
+    backend: RayBackend, bench: Workbench
+) -> None:
+    for seed in range(6):
+        backend.submit(str(seed), surrogate(seed))
+
+    results = {seed: backend.result(str(seed)).payload for seed in (5, 0, 3, 1, 4, 2)}
+
+    assert results == {seed: execute(surrogate(seed), bench).payload for seed in range(6)}
+    assert backend.running() == 0
+    assert backend.close() > 0.1
+
+
+def test_at_most_one_task_a_worker_runs_in_the_order_of_submission(backend: RayBackend) -> None:
+    wait_for_start(backend)
+    for seed in range(5):
+        backend.submit(str(seed), surrogate(seed))
+
+    backend.result("2")
+
+    assert not {"0", "1"} & set(backend._queue)
+    assert len([seat for seat in backend._seats if seat.key]) <= 2
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(
+    backend: RayBackend, bench: Workbench
+) -> None:
+    first, second = sorted(wait_for_start(backend))
+    for seed in range(6):
+        backend.submit(str(seed), surrogate(seed))
+    os.kill(first, signal.SIGKILL)
+    os.kill(second, signal.SIGKILL)
+
+    results = [backend.result(str(seed)).payload for seed in range(6)]
+
+    assert results == [execute(surrogate(seed), bench).payload for seed in range(6)]
+    while len(backend.pids()) < 2:
+        backend.tend(1.0)
+    assert not backend.pids() & {first, second}
+
+
+def test_a_task_that_always_loses_its_worker_is_given_up_by_name(backend: RayBackend) -> None:
+    wait_for_start(backend)
+    backend.submit("deadly", Task(codec().encode(JOB)))
+
+    while "deadly" not in backend._done:
+        for seat in backend._seats:
+            if seat.key and seat.pid:
+                os.kill(seat.pid, signal.SIGKILL)
+        backend.tend(1.0)
+
+    said = rf"job pretraining.train lost its worker {MAX_RETRIES + 1} times"
+    with pytest.raises(RunFailedError, match=said):
+        backend.result("deadly")
+
+
+def test_what_a_task_raises_is_raised_here(backend: RayBackend) -> None:
+    backend.submit("lost", Task(codec().encode(JOB), mind="absent_minded"))
+
+    with pytest.raises(UsageError, match="no mind is named 'absent_minded'"):
+        backend.result("lost")
+
+
+def test_workers_step_back_behind_shards(backend: RayBackend) -> None:
+    nice = {os.getpriority(os.PRIO_PROCESS, pid) for pid in wait_for_start(backend)}
+
+    assert nice == {15}
