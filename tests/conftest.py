@@ -1,4 +1,4 @@
-"""Settings for every test: hypothesis without deadlines, because shared machines are slow at will."""
+"""Settings for every test: hypothesis without deadlines, because shared machines are slow."""
 
 from hypothesis import settings
 

@@ -103,6 +103,7 @@ class ActorContext:
         "_streams",
         "cause",
         "handling",
+        "has_ordered",
         "me",
         "neighbours",
         "next_id",
@@ -126,6 +127,7 @@ class ActorContext:
         self._hub = hub
         self._links: dict[str, Link] = {}
         self._streams: dict[str, Stream] | None = None
+        self.has_ordered = False
 
     def __getattr__(self, name: str) -> tuple[ActorId, ...]:
         """Makes ``neighbours`` on first use; afterwards it is an ordinary attribute."""
@@ -195,11 +197,17 @@ class ActorContext:
         return self._hub.roster.name(self.handling >> COUNTER_BITS)
 
     @property
+    def has_acted(self) -> bool:
+        """Whether the actor ever told somebody something, or ordered or asked anything."""
+        return self.has_ordered or bool(self._links)
+
+    @property
     def is_stopped(self) -> bool:
         """Whether the actor has ended itself."""
         return self.receive is _dead_letter
 
     def _order(self, sort: Literal["run", "ask"], message: Message, takes: Ticks) -> MessageId:
+        self.has_ordered = True
         request = self._put(bucket_key(self.now, RECORD), message)
         due = self.now + max(int(takes), self._hub.lookahead)
         answer = self.next_id

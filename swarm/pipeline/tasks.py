@@ -16,7 +16,7 @@ EVALUATE = "evaluate"
 REPLICATE = "replicate"
 
 REVIEW_ADVANCE_PERCENT = 90
-"""Share of a review's price that is paid at once: a reviewer pays for GPUs before it has a result."""
+"""Share of a review's price paid at once: a reviewer pays for GPUs before it has a result."""
 
 
 class EvaluateTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

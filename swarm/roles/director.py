@@ -152,8 +152,7 @@ class Director:
                 f" capital of {capital}; raise the one or lower the other"
             )
         self._researchers = {part: tuple(researchers[part]) for part in sorted(researchers)}
-        self._integrator = integrator
-        self._capital = capital
+        self._integrator, self._capital = integrator, capital
         self._treasury = treasury
         self._everyone = tuple(everyone)
         self._grant = grant

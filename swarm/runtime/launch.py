@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from swarm.comms.digest import combine
+from swarm.comms.digest import MAX_CELLS, combine
 from swarm.comms.journal import JournalWriter
 from swarm.errors import RunFailedError, SwarmError, UsageError
 from swarm.kernel.message import Message
@@ -109,9 +109,10 @@ def launch(blueprint: Blueprint, options: Options, finish: Finish | None = None)
         UsageError: If the options cannot be met; nothing has been run then.
     """
     n_actors = sum(count for _, count in blueprint.roster)
-    if not 1 <= options.shards <= n_actors:
+    most = min(n_actors, MAX_CELLS)
+    if not 1 <= options.shards <= most:
         raise UsageError(
-            what=f"--shards must be from 1 to {n_actors} actors, came {options.shards}"
+            what=f"{n_actors} actors can be cut into 1 to {most} shards, came {options.shards}"
         )
     runtime = _runtime(options)
     folder = RunFolder.create(
@@ -263,6 +264,7 @@ class _Run:
             "windows": self._progress.windows,
             "virtual_seconds": self._progress.now,
             "wall_seconds": round(wall, 3),
+            "first_window_seconds": round(self._console.first_window_after or 0.0, 3),
             "wall_seconds_in_windows": round(self._in_windows, 3),
             "cpu_seconds": round(own_cpu + shards_cpu + self._other_cpu, 3),
             "cpu_seconds_in_jobs": round(in_jobs, 3),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarm.pipeline.workbench import Workbench
 from swarm.runtime.blueprint import Blueprint
-from swarm.runtime.ray_start import RaySession, import_ray
+from swarm.runtime.ray_start import RaySession
 from swarm.runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class RayRuntime:
         self._session = RaySession(
             folder=folder.path / "ray", address=options.address, n_cpus=options.workers
         )
-        ray = import_ray(is_local=options.address is None)
+        ray = self._session.ray
         from swarm.runtime.ray_host import RayHost  # noqa: PLC0415  imports Ray
         from swarm.runtime.ray_workers import RayBackend  # noqa: PLC0415
 

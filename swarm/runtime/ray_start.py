@@ -67,18 +67,18 @@ class RaySession:
         self._folder = folder
         self._temp: Path | None = None
         self._daemons: set[int] = set()
-        self._handler: logging.Handler | None = None
-        ray = import_ray(is_local=address is None)
-        self._is_ours = not ray.is_initialized()
+        self._handlers: list[logging.Handler] = []
+        self.ray = import_ray(is_local=address is None)
+        self._is_ours = not self.ray.is_initialized()
         if not self._is_ours:
             return
         self._terminate = signal.getsignal(signal.SIGTERM)
         self._redirect()
         try:
             if address is None:
-                self._start(ray, n_cpus)
+                self._start(n_cpus)
             else:
-                self._join(ray, address)
+                self._join(address)
         except BaseException:
             self.stop()
             raise
@@ -94,7 +94,7 @@ class RaySession:
         """
         used = sum(process_seconds(p) for p in descendants(self._daemons) - (apart_from or set()))
         if self._is_ours:
-            import_ray(is_local=True).shutdown()
+            self.ray.shutdown()
             self._restore()
             self._is_ours = False
         self._daemons = set()
@@ -104,16 +104,15 @@ class RaySession:
             self._temp = None
         return used
 
-    def _start(self, ray: ModuleType, n_cpus: int | None) -> None:
+    def _start(self, n_cpus: int | None) -> None:
         self.is_local = True
         self._temp = _short_folder()
         before = children([os.getpid()])
         try:
-            ray.init(
+            self.ray.init(
                 num_cpus=n_cpus,
                 include_dashboard=False,
                 log_to_driver=False,
-                configure_logging=False,
                 object_store_memory=OBJECT_STORE_BYTES,
                 _temp_dir=str(self._temp),
             )
@@ -124,11 +123,11 @@ class RaySession:
             ) from wrong
         self._daemons = children([os.getpid()]) - before
 
-    def _join(self, ray: ModuleType, address: str) -> None:
+    def _join(self, address: str) -> None:
         try:
             # Ray itself would try for many minutes, and say so on standard error.
             _knock(address)
-            ray.init(address=address, log_to_driver=False, configure_logging=False)
+            self.ray.init(address=address, log_to_driver=False)
         except Exception as wrong:
             raise UsageError(
                 what=f"--address {address}: no Ray cluster can be joined there"
@@ -138,13 +137,12 @@ class RaySession:
     def _redirect(self) -> None:
         """Sends what Ray's driver logs to a file, and not to the terminal."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._handler = RotatingFileHandler(
+        handler = RotatingFileHandler(
             self._folder / "driver.log", maxBytes=_LOG_BYTES, backupCount=1, delay=True
         )
-        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger = logging.getLogger("ray")
-        logger.addHandler(self._handler)
-        logger.propagate = False
+        # Ray gives its own format to the handlers it finds; told not to, it would remove them.
+        self._handlers, logger.handlers = logger.handlers, [handler]
         # What its daemons report it prints on standard output, which is for results, and there is
         # no setting against it.
         self._driver = importlib.import_module("ray._private.worker")
@@ -154,10 +152,9 @@ class RaySession:
     def _restore(self) -> None:
         vars(self._driver)["print_to_stdstream"] = self._printer
         logger = logging.getLogger("ray")
-        if self._handler is not None:
-            logger.removeHandler(self._handler)
-            self._handler.close()
-        logger.propagate = True
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers = self._handlers
         if threading.current_thread() is threading.main_thread():
             # Ray puts a handler of its own there and leaves it.
             signal.signal(signal.SIGTERM, self._terminate)

@@ -40,7 +40,7 @@ class Closing(NamedTuple):
     payload: list[bytes]
     kinds: dict[str, int]
     active: dict[str, int]
-    """By role: actors that sent, ordered, asked or noted anything."""
+    """By role: actors that told somebody something, or ordered or asked anything."""
     log_bytes: int
     cpu_seconds: float
 
@@ -140,11 +140,9 @@ class Shard:
             self._notes.flush()
         self._log.seal()
         active: dict[str, int] = {}
-        # The first id of every actor is the start message that the host put there.
         for ctx in self._engine.contexts:
             role = self._roster.role(ctx.rank)
-            sent = (ctx.next_id & 0xFFFF_FFFF) > 1
-            active[role] = active.get(role, 0) + sent
+            active[role] = active.get(role, 0) + ctx.has_acted
         return Closing(
             control=self._digest.control,
             payload=self._digest.payload,

@@ -10,14 +10,13 @@ from swarm.kernel.rng import Stream
 from swarm.kernel.roster import Roster
 from swarm.pipeline.pretraining.corpus import build_corpus
 from swarm.runtime.blueprint import Blueprint
+from swarm.runtime.jobs import load_mind
 from swarm.runtime.launch import Options, Perform, Result
 from swarm.scenarios import gauges, outcome
 from swarm.scenarios.crew import Corpus, RoleBuilder
 from swarm.scenarios.lab import Lab
-from swarm.scenarios.research_lab import SERVICES, ResearchLab
+from swarm.scenarios.research_lab import SERVICES, SINGLE, ResearchLab
 from swarm.units import Ticks
-
-_ONE_OF_EACH = ("director", "treasury", "integrator")
 
 
 def research_lab(name: str, config: ResearchLab) -> Lab:
@@ -29,9 +28,11 @@ def research_lab(name: str, config: ResearchLab) -> Lab:
     for role in (*SERVICES, "devops"):
         if not config.roles.get(role):
             raise UsageError(what=f"--role {role}=0: this lab needs at least one {role}")
-    for role in _ONE_OF_EACH:
+    for role in SINGLE:
         if config.roles[role] != 1:
             raise UsageError(what=f"--role {role}={config.roles[role]}: a lab has one {role}")
+    for mind in sorted({mind for minds in config.minds.values() for mind in minds}):
+        load_mind(mind)
     corpora: dict[str, str] = {}
     return Lab(
         config=config,
@@ -44,18 +45,20 @@ def research_lab(name: str, config: ResearchLab) -> Lab:
 def _blueprint(
     name: str, config: ResearchLab, corpora: dict[str, str], options: Options
 ) -> Blueprint:
-    info = build_corpus(config.work.corpus, options.corpus_dir, config.seed)
+    info = build_corpus(config.corpus, options.corpus_dir, config.seed)
     corpora["hash"] = info.hash
     roster = Roster(config.roles.items())
     graph = _graph(config, roster)
-    corpus = Corpus(info.hash, tuple(info.domain_names))
+    builder = RoleBuilder(config, Corpus(info.hash, info.domain_names), graph)
+    for role, _ in roster.counts:  # so that a mistake in the config is found here, not on a shard
+        builder(roster, roster.of_role(role)[0])
     return Blueprint(
         scenario=name,
         config={**config.model_dump(mode="json"), "corpus_hash": info.hash},
         seed=config.seed,
         roster=tuple(config.roles.items()),
         graph=graph,
-        build_role=RoleBuilder(config, corpus, graph),
+        build_role=builder,
         first=work.Start(),
         services=SERVICES if config.service_edges == "on" else (),
         latency=config.graph.latency,

@@ -36,6 +36,7 @@ class Front:
         name: The scenario's name.
         lab: Its ``lab`` function.
         counts: Default number of actors per role.
+        single: Roles that have one actor whatever the size of the lab.
         runtime: Default runtime.
         shards: Default number of shards under ``ray``.
     """
@@ -46,10 +47,11 @@ class Front:
         *,
         lab: LabFactory,
         counts: Mapping[str, int],
+        single: Sequence[str] = (),
         runtime: Literal["inline", "ray"] = "inline",
         shards: int = 1,
     ) -> None:
-        self._name, self._lab, self._counts = name, lab, counts
+        self._name, self._lab, self._counts, self._single = name, lab, counts, single
         self._runtime, self._shards = runtime, shards
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
@@ -87,7 +89,7 @@ class Front:
         overrides: dict[str, object] = {**parse_settings(set_ or []), "seed": seed}
         counts = parse_counts(role or [], self._counts)
         if actors is not None:
-            counts = scale_counts(actors, {**self._counts, **counts}, fixed=counts)
+            counts = scale_counts(actors, self._counts, fixed=counts, single=self._single)
         overrides |= {f"roles.{name}": count for name, count in counts.items()}
         if until is not None:
             overrides["until"] = parse_duration(until)
@@ -122,16 +124,21 @@ class Front:
 
 
 def scale_counts(
-    total: int, counts: Mapping[str, int], *, fixed: Mapping[str, int] | None = None
+    total: int,
+    counts: Mapping[str, int],
+    *,
+    fixed: Mapping[str, int] | None = None,
+    single: Sequence[str] = (),
 ) -> dict[str, int]:
     """Shares a number of actors out over roles, in proportion, by largest remainder.
 
-    Every role of the default keeps at least one actor; roles in ``fixed`` keep their count.
+    Every role of the default keeps at least one actor; roles in ``fixed`` keep their count, and
+    those in ``single`` keep one.
 
     Raises:
         UsageError: If there are fewer actors than roles.
     """
-    kept = dict(fixed or {})
+    kept = {**dict.fromkeys(single, 1), **(fixed or {})}
     free = {role: n for role, n in counts.items() if role not in kept and n > 0}
     left = total - sum(kept.values())
     if left < len(free) or total < 1:

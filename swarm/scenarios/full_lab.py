@@ -10,7 +10,7 @@ from swarm.scenarios.assembly import research_lab
 from swarm.scenarios.config import configure
 from swarm.scenarios.entry import Front
 from swarm.scenarios.lab import Lab
-from swarm.scenarios.research_lab import ResearchLab
+from swarm.scenarios.research_lab import SINGLE, ResearchLab
 
 COUNTS = {
     "director": 1,
@@ -38,4 +38,4 @@ def lab(**overrides: object) -> Lab:
 
 
 if __name__ == "__main__":
-    Front("full_lab", lab=lab, counts=COUNTS, runtime="ray", shards=2).main()
+    Front("full_lab", lab=lab, counts=COUNTS, single=SINGLE, runtime="ray", shards=2).main()

@@ -19,7 +19,8 @@ from swarm.errors import RunFailedError
 from swarm.kernel.message import Message
 from swarm.kernel.rng import Stream
 from swarm.pipeline.evaluation.spec import Evaluate, Evaluated
-from swarm.pipeline.pretraining.spec import Architecture, Mixture, Optimizer, Train, Trained
+from swarm.pipeline.pretraining.recipe import train_spec
+from swarm.pipeline.pretraining.spec import Trained
 from swarm.runtime.launch import Outcome, Perform, Result
 from swarm.scenarios.research_lab import ResearchLab
 from swarm.units import Flops
@@ -69,7 +70,12 @@ def audit(
     seeds = Stream(seed=config.seed, owner="audit", name="seeds")
     n = config.work.audit_seeds
     jobs = [
-        train_spec(config, corpus, parts, seed=seeds.integer(2**31))
+        train_spec(
+            parts,
+            corpus=corpus,
+            flops=Flops(config.work.trial_flops),
+            seed=seeds.integer(2**31),
+        )
         for parts in (original, final)
         for _ in range(n)
     ]
@@ -92,19 +98,6 @@ def audit(
         "seeds": n,
         "scores": [before, after],
     }
-
-
-def train_spec(config: ResearchLab, corpus: str, parts: Ship, *, seed: int) -> Train:
-    """Returns the training job of a ship's recipe."""
-    return Train(
-        corpus=corpus,
-        mixture=msgspec.json.decode(parts["mixture"], type=Mixture),
-        architecture=msgspec.json.decode(parts["architecture"], type=Architecture),
-        optimizer=msgspec.json.decode(parts["optimizer"], type=Optimizer),
-        flops=Flops(config.work.trial_flops),
-        seed=seed,
-        max_params=config.work.max_params,
-    )
 
 
 def tell(outcome: Outcome, terminal: Terminal) -> None:

@@ -14,7 +14,8 @@ from swarm.scenarios.config import Config
 SERVICES = ("director", "treasury", "gpu_broker", "integrator", "evaluator")
 """Roles that have an edge to everybody, unless ``service_edges=off``."""
 
-RESEARCHERS = ("pretraining_researcher", "data_researcher")
+SINGLE = ("director", "treasury", "integrator")
+"""Roles that a lab has one actor of, whatever its size."""
 
 
 SMALL_WORLD: dict[str, int | float | str] = {"degree": 12, "rewired": 0.3}
@@ -68,8 +69,6 @@ class PoolConfig(Section):
 class WorkConfig(Section):
     """What is really trained."""
 
-    corpus: Path | None = None
-    """A folder of text; by default the standard library of this Python."""
     trial_flops: int = Field(default=GENERATION_0_FLOPS, ge=1_000_000)
     """Nominal operations of one trial: about 76,000 tokens of generation 0's shape."""
     checkpoint_flops: int = Field(default=140_000_000_000, ge=1_000_000)
@@ -114,6 +113,8 @@ class ResearchLab(Config):
 
     roles: dict[str, NonNegativeInt] = Field(default_factory=dict)
     """Actors by role."""
+    corpus: Path | None = None
+    """A folder of text to train on; by default the standard library of this Python."""
     graph: GraphConfig = GraphConfig()
     """Who knows whom."""
     pool: PoolConfig = PoolConfig()

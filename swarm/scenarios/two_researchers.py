@@ -7,6 +7,7 @@ from swarm.scenarios.config import configure
 from swarm.scenarios.entry import Front
 from swarm.scenarios.lab import Lab
 from swarm.scenarios.research_lab import (
+    SINGLE,
     GraphConfig,
     MoneyConfig,
     PoolConfig,
@@ -55,4 +56,4 @@ def lab(**overrides: object) -> Lab:
 
 
 if __name__ == "__main__":
-    Front("two_researchers", lab=lab, counts=COUNTS).main()
+    Front("two_researchers", lab=lab, counts=COUNTS, single=SINGLE).main()

@@ -107,10 +107,14 @@ def test_segments_read_with_sql_and_hold_every_column(tmp_path: Path) -> None:
 
     writer.seal()
 
-    found = duckdb.connect().execute(
-        "select due, phase, sent, src, dst, counter, kind, cause, contract,"
-        f" payload->>'text', (payload->>'price')::int from '{tmp_path}/*.parquet' order by dst"
-    ).fetchall()
+    found = (
+        duckdb.connect()
+        .execute(
+            "select due, phase, sent, src, dst, counter, kind, cause, contract,"
+            f" payload->>'text', (payload->>'price')::int from '{tmp_path}/*.parquet' order by dst"
+        )
+        .fetchall()
+    )
     assert found == [
         (9, ARRIVE, 0, 3, 0, 4, "t.plain", -1, None, "snow ☃", None),
         (9, ARRIVE, 8, 2, 1, 5, "t.deal", 3 << 32 | 4, "ada-1/7", None, 3),

@@ -97,7 +97,7 @@ def test_a_run_in_which_nobody_acts_is_a_failed_run(options: Options) -> None:
 def test_more_shards_than_actors_are_a_mistake_before_anything_runs(
     options: Options, shards: int
 ) -> None:
-    with pytest.raises(UsageError, match=f"from 1 to 20 actors, came {shards}"):
+    with pytest.raises(UsageError, match=f"into 1 to 20 shards, came {shards}"):
         launch(blueprint(), replace(options, shards=shards))
 
     assert options.out is not None

@@ -25,7 +25,9 @@ GOSSIP = [sys.executable, "-m", "swarm.scenarios.gossip", "--actors", "20", "--s
 
 def environment(home: Path, temp: Path) -> dict[str, str]:
     root = str(Path(__file__).parents[2])
-    return {**os.environ, "PYTHONPATH": root, "HOME": str(home), "TMPDIR": str(temp)}
+    # This process may have a Ray; the command must not know.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return {**ours, "PYTHONPATH": root, "HOME": str(home), "TMPDIR": str(temp)}
 
 
 def command(*arguments: str, cwd: Path, temp: Path) -> "subprocess.CompletedProcess[str]":

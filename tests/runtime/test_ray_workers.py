@@ -8,6 +8,8 @@ import ray
 from msgspec.structs import replace
 
 from swarm.errors import RunFailedError, UsageError
+from swarm.pipeline.pretraining.corpus import build_corpus
+from swarm.pipeline.pretraining.spec import Trained
 from swarm.pipeline.wire import codec
 from swarm.pipeline.workbench import Workbench
 from swarm.runtime.jobs import Task, execute
@@ -15,6 +17,7 @@ from swarm.runtime.launch import Options
 from swarm.runtime.ray_start import RaySession
 from swarm.runtime.ray_workers import MAX_RETRIES, RayBackend
 from swarm.scenarios import gossip
+from swarm.units import Flops
 from tests.runtime.jobs_for_tests import JOB
 
 pytestmark = pytest.mark.ray
@@ -55,6 +58,21 @@ def test_results_are_those_of_this_process_in_whatever_order_they_are_taken(
     assert results == {seed: execute(surrogate(seed), bench).payload for seed in range(6)}
     assert backend.running() == 0
     assert backend.close() > 0.1
+
+
+@pytest.mark.torch
+def test_a_training_gives_the_same_weights_to_the_bit_on_a_worker(
+    backend: RayBackend, bench: Workbench
+) -> None:
+    corpus = build_corpus(None, bench.corpus_dir, 0, cap_bytes=1_500_000)
+    task = Task(codec().encode(replace(JOB, corpus=corpus.hash, flops=Flops(2 * 10**9))))
+    backend.submit("train", task)
+
+    here, there = execute(task, bench), backend.result("train")
+
+    assert isinstance(codec().decode(there.payload), Trained)
+    assert there.payload == here.payload
+    assert there.cpu_seconds > 0
 
 
 def test_at_most_one_task_a_worker_runs_in_the_order_of_submission(backend: RayBackend) -> None:
