@@ -25,6 +25,8 @@ class FakeContext:
     effects: list[tuple[object, ...]] = field(default_factory=list)
     streams: dict[str, Stream] = field(default_factory=dict)
     ordered: int = 0
+    timers: list[tuple[int, Message]] = field(default_factory=list)
+    """(due, message) of timers that have not fired."""
 
     def tell(self, to: ActorId, message: Message) -> None:
         self.effects.append(("tell", to, message))
@@ -35,6 +37,7 @@ class FakeContext:
 
     def after(self, delay: Ticks, message: Message) -> None:
         self.effects.append(("after", delay, message))
+        self.timers.append((self.now + delay, message))
 
     def rng(self, name: str) -> Stream:
         if name not in self.streams:
@@ -52,6 +55,19 @@ class FakeContext:
 
     def stop(self) -> None:
         self.effects.append(("stop",))
+
+    def jump(self) -> list[Message]:
+        """Moves ``now`` to the next timer that was set and returns what is due then, in order.
+
+        The virtual clock of role tests: nothing waits. Timers that fired are not returned again.
+        """
+        due = [at for at, _ in self.timers]
+        if not due:
+            return []
+        self.now = Ticks(max(self.now, min(due)))
+        fired = [message for at, message in self.timers if at <= self.now]
+        self.timers = [(at, message) for at, message in self.timers if at > self.now]
+        return fired
 
     def drain(self) -> list[tuple[object, ...]]:
         """Return the effects so far and forget them."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from swarm.comms.graph import CoordinationGraph
 from swarm.comms.network import LabNetwork
@@ -14,13 +14,22 @@ from swarm.runtime.jobs import Fidelity
 RoleFactory: TypeAlias = Callable[[Roster, ActorId], AnyRole]
 """Builds the role of an actor. Must survive pickling: a module-level function or a partial."""
 
-Gauges: TypeAlias = Callable[[Sequence[tuple[int, Message]]], dict[str, str]]
-"""Facts for a human from (due, message) pairs of the watched kinds. Must survive pickling."""
+
+class View(NamedTuple):
+    """What a scenario shows a human of a run under way."""
+
+    facts: dict[str, str]
+    share_done: float | None = None
+    """About how much of the whole is done, for an estimate of the end; above 0, at most 1."""
 
 
-def no_gauges(_watched: Sequence[tuple[int, Message]]) -> dict[str, str]:
+Gauges: TypeAlias = Callable[[Sequence[tuple[int, Message]]], View]
+"""Makes a view from (due, message) pairs of the watched kinds. Must survive pickling."""
+
+
+def no_gauges(_watched: Sequence[tuple[int, Message]]) -> View:
     """Shows nothing more."""
-    return {}
+    return View({})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,9 @@ class Console:
 
     def _facts(self, progress: Progress, desk: Desk, elapsed: float) -> dict[str, str]:
         counts = desk.counts
+        view = self._blueprint.gauges(progress.watched)
+        left = elapsed * (1 / view.share_done - 1) if view.share_done else 0.0
+        eta = f" (about {left:.0f} s to go)" if view.share_done else ""
         until = self._blueprint.until
         share = f" ({100 * progress.now / until:.0f} % of {clock(until)})" if until else ""
         return {
@@ -73,8 +76,8 @@ class Console:
             "windows": f"{progress.windows:,}",
             "messages": f"{progress.messages:,} ({progress.messages / max(elapsed, 1e-9):,.0f}/s)",
             "jobs": f"{counts.jobs} ordered, {desk.running()} running, {counts.jobs_cached} cached",
-            **self._blueprint.gauges(progress.watched),
-            "wall": f"{elapsed:.0f} s",
+            **view.facts,
+            "wall": f"{elapsed:.0f} s{eta}",
         }
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from swarm.comms.topologies.graphml import MAX_NODES, write_graphml
 from swarm.errors import RunFailedError, UsageError, boundary
 from swarm.kernel.roster import Roster
 from swarm.pipeline.wire import SCHEMA_VERSION, schema_hash
@@ -73,7 +74,11 @@ class RunFolder:
         }
         folder = cls(path, manifest)
         folder.save()
-        _write_actors(Roster(blueprint.roster), path / "actors.parquet")
+        roster = Roster(blueprint.roster)
+        _write_actors(roster, path / "actors.parquet")
+        names = [roster.name(rank) for rank in range(min(len(roster), MAX_NODES))]
+        with boundary(RunFailedError, f"writing the graph into {path}"):
+            write_graphml(blueprint.graph, names, path / "graph.graphml")
         return folder
 
     def finish(self, status: Status, facts: Mapping[str, object]) -> None:

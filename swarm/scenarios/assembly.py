@@ -16,7 +16,7 @@ from swarm.scenarios import gauges, outcome
 from swarm.scenarios.crew import Corpus, RoleBuilder
 from swarm.scenarios.lab import Lab
 from swarm.scenarios.research_lab import SERVICES, SINGLE, ResearchLab
-from swarm.units import Ticks
+from swarm.units import CREDIT, Ticks
 
 
 def research_lab(name: str, config: ResearchLab) -> Lab:
@@ -66,7 +66,11 @@ def _blueprint(
         until=config.until,
         minds=config.minds,
         watch=(*outcome.WATCH, *gauges.WATCH),
-        gauges=partial(gauges.gauges, config.pool.nodes * config.pool.gpus_per_node),
+        gauges=partial(
+            gauges.gauges,
+            config.pool.nodes * config.pool.gpus_per_node * config.roles["gpu_broker"],
+            round((config.money.budget + config.money.review_budget) * CREDIT),
+        ),
         fidelity=config.fidelity,
     )
 
