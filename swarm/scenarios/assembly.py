@@ -72,6 +72,7 @@ def _blueprint(
             round((config.money.budget + config.money.review_budget) * CREDIT),
         ),
         fidelity=config.fidelity,
+        stages=("pretraining", "evaluation"),
     )
 
 

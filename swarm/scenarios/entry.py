@@ -106,7 +106,7 @@ class Front:
         )
         outcome = lab.run(options)
         present(lab, outcome, as_json=as_json)
-        raise typer.Exit(EXIT_CODES[outcome.status])
+        raise typer.Exit(exit_code(outcome))
 
     def _count_shards(
         self, lab: Lab, shards: int | None, per_shard: int | None, runtime: str | None
@@ -151,6 +151,11 @@ def scale_counts(
     for role in by_remainder[: left - sum(shares.values())]:
         shares[role] += 1
     return {**kept, **shares}
+
+
+def exit_code(outcome: Outcome) -> int:
+    """Returns 0 ok, 1 failed, 2 if the user asked for what cannot be, 130 interrupted."""
+    return 2 if isinstance(outcome.error, UsageError) else EXIT_CODES[outcome.status]
 
 
 def present(lab: Lab, outcome: Outcome, *, as_json: bool) -> None:
