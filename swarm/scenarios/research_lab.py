@@ -88,11 +88,11 @@ class WorkConfig(Section):
 class MoneyConfig(Section):
     """Budgets and posted prices, in credits (a credit is a million micro-credits)."""
 
-    budget: float = Field(default=220, gt=0)
+    budget: float = Field(default=200, gt=0)
     """What the director may grant, reviews apart."""
     integrator_capital: float = Field(default=130, ge=0)
     """The integrator's part of it, at the start: base arms, tests on the ship, rewards."""
-    review_budget: float = Field(default=112, ge=0)
+    review_budget: float = Field(default=96, ge=0)
     """What the director may grant for reviews that their authors cannot pay."""
     trial_grant: float = Field(default=4, gt=0)
     """What a researcher gets at a time: two trials."""
