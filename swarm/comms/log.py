@@ -1,12 +1,13 @@
 """The message log: delivered envelopes as sealed Parquet segments, with running digests.
 
-Rows are gathered as Python lists (appending is cheap), and become columns a segment at a time.
-A segment is written under a temporary name, synced, and renamed: a file with its final name is
+Envelopes become columns a few thousand at a time, soon after their delivery: by then they are
+still in the processor's cache, and their objects can be used again. A segment is written under a temporary name, synced, and renamed: a file with its final name is
 complete. A tail that was lost is computed again, never guessed.
 """
 
 import os
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ from swarm.kernel.envelope import Envelope
 from swarm.kernel.message import COUNTER_BITS, Message
 
 SEGMENT_ROWS = 100_000
+
+BATCH_ROWS = 8_192
+"""Envelopes that may wait before they become columns; a bucket is never cut."""
 
 SCHEMA = pa.schema(
     [
@@ -37,6 +41,8 @@ SCHEMA = pa.schema(
     ]
 )
 """``src`` and ``dst`` are ranks; ``cause`` refers to a row's id, ``src << 32 | counter``."""
+
+_DST, _ID, _SENT, _CAUSE, _MESSAGE = map(itemgetter, range(5))
 
 _DELTA = dict.fromkeys(("due", "phase", "sent", "src", "dst", "counter"), "DELTA_BINARY_PACKED")
 
@@ -68,36 +74,29 @@ class LogWriter:
         self._shard = shard
         self._segments = 0
         self._tags = list(codec.by_tag)
+        self._dictionary = pa.array(self._tags)
         self._codes = {t: i for i, t in enumerate(codec.by_tag.values())}
         self._checksums = np.array([kind_checksum(tag) for tag in self._tags], dtype=np.int64)
         self._watched: list[tuple[int, Message]] = []
-        self._watch = {code for t, code in self._codes.items() if tag_of(t) in watch}
-        self._special = self._watch | {
-            code for t, code in self._codes.items() if "contract" in t.__struct_fields__
-        }
+        self._watch = {t for t in self._codes if tag_of(t) in watch}
+        self._with_contract = {t for t in self._codes if "contract" in t.__struct_fields__}
         self._counts = np.zeros(len(self._codes), dtype=np.int64)
-        self._clear()
+        self._rows: list[Envelope] = []
+        self._runs: list[tuple[int, int, int]] = []
+        self._batches: list[pa.RecordBatch] = []
+        self._n_unsealed = 0
 
     def write(self, due: int, phase: int, rows: Sequence[Envelope]) -> None:
         """Takes one bucket; seals a segment when enough has gathered."""
-        dst, ids, sent, cause, messages = zip(*rows, strict=True)
+        self._rows += rows
         self._runs.append((due, phase, len(rows)))
-        self._dst += dst
-        self._ids += ids
-        self._sent += sent
-        self._cause += cause
-        buffer, ends, kinds, codes = self._buffer, self._ends, self._kinds, self._codes
-        encode_into = self._codec.encoder.encode_into
-        first = len(ends)
-        for message in messages:
-            encode_into(message, buffer, -1)
-            ends.append(len(buffer))
-        new = [codes[type(message)] for message in messages]
-        kinds += new
-        if not self._special.isdisjoint(new):
-            self._look_closer(due, first, new, messages)
-        if len(ends) >= SEGMENT_ROWS:
+        self._n_unsealed += len(rows)
+        if self._watch:
+            self._watched += [(due, row[4]) for row in rows if type(row[4]) in self._watch]
+        if self._n_unsealed >= SEGMENT_ROWS:
             self.seal()
+        elif len(self._rows) >= BATCH_ROWS:
+            self._pack()
 
     def take_watched(self) -> list[tuple[int, Message]]:
         """Returns (due, message) of watched kinds since the last call."""
@@ -110,53 +109,60 @@ class LogWriter:
 
     def seal(self) -> None:
         """Writes what has gathered as one segment and updates the digests."""
-        n = len(self._ends)
-        if n == 0:
-            return
-        columns, kinds = self._columns()
-        self._counts += np.bincount(kinds, minlength=len(self._counts))
-        offsets = np.zeros(n + 1, dtype=np.int64)
-        offsets[1:] = self._ends
-        self.digest.update(columns, self._buffer, offsets)
-        if self._folder is not None:
-            table = self._table(columns, kinds, offsets)
+        if self._rows:
+            self._pack()
+        if self._folder is not None and self._batches:
             path = self._folder / f"{self._shard:04d}-{self._segments:06d}.parquet"
-            write_segment(table, path)
+            write_segment(pa.Table.from_batches(self._batches), path)
             self.bytes_written += path.stat().st_size
             self._segments += 1
-        self._clear()
+        self._batches = []
+        self._n_unsealed = 0
 
-    def _look_closer(
-        self, due: int, first: int, codes: Sequence[int], messages: Sequence[Message]
-    ) -> None:
-        for at, (code, message) in enumerate(zip(codes, messages, strict=True), first):
-            self._contracts[at] = getattr(message, "contract", None)
-            if code in self._watch:
-                self._watched.append((due, message))
+    def _pack(self) -> None:
+        """Turns the envelopes that wait into columns, digests them, and lets go of them."""
+        messages: list[Message] = list(map(_MESSAGE, self._rows))
+        kinds, contracts = self._kinds(messages)
+        columns = self._columns(kinds)
+        payload, offsets = self._codec.encode_all(messages)
+        self.digest.update(columns, payload, offsets)
+        if self._folder is not None:
+            self._batches.append(self._batch(columns, kinds, contracts, payload, offsets))
+        self._rows = []
+        self._runs = []
 
-    def _columns(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    def _kinds(self, messages: Sequence[Message]) -> tuple[NDArray[np.int32], pa.Array]:
+        n = len(messages)
+        types = set(map(type, messages))
+        codes = map(self._codes.__getitem__, map(type, messages))
+        kinds = np.fromiter(codes, np.int32, n)
+        self._counts += np.bincount(kinds, minlength=len(self._counts))
+        if types.isdisjoint(self._with_contract):
+            return kinds, pa.nulls(n, pa.string())
+        found = [getattr(message, "contract", None) for message in messages]
+        return kinds, pa.array(found, pa.string())
+
+    def _columns(self, kinds: NDArray[np.int32]) -> NDArray[np.int64]:
+        rows, n = self._rows, len(self._rows)
         runs = np.array(self._runs, dtype=np.int64)
-        kinds = np.array(self._kinds, dtype=np.int32)
-        columns = np.empty((len(kinds), 7), dtype=np.int64)
+        columns = np.empty((n, 7), dtype=np.int64)
         columns[:, 0] = np.repeat(runs[:, 0], runs[:, 2])
         columns[:, 1] = np.repeat(runs[:, 1], runs[:, 2])
-        columns[:, 2] = self._sent
-        columns[:, 3] = self._dst
-        columns[:, 4] = self._ids
-        columns[:, 5] = self._cause
+        columns[:, 2] = np.fromiter(map(_SENT, rows), np.int64, n)
+        columns[:, 3] = np.fromiter(map(_DST, rows), np.int64, n)
+        columns[:, 4] = np.fromiter(map(_ID, rows), np.int64, n)
+        columns[:, 5] = np.fromiter(map(_CAUSE, rows), np.int64, n)
         columns[:, 6] = self._checksums[kinds]
-        return columns, kinds
+        return columns
 
-    def _table(
-        self, columns: NDArray[np.int64], kinds: NDArray[np.int32], offsets: NDArray[np.int64]
-    ) -> pa.Table:
-        n = len(kinds)
-        contracts = pa.nulls(n, pa.string())
-        if self._contracts:
-            contracts = pa.array([self._contracts.get(i) for i in range(n)], pa.string())
-        payload = pa.LargeStringArray.from_buffers(
-            n, pa.py_buffer(offsets), pa.py_buffer(self._buffer)
-        )
+    def _batch(
+        self,
+        columns: NDArray[np.int64],
+        kinds: NDArray[np.int32],
+        contracts: pa.Array,
+        payload: bytes,
+        offsets: NDArray[np.int64],
+    ) -> pa.RecordBatch:
         arrays = [
             pa.array(np.ascontiguousarray(columns[:, 0])),
             pa.array(columns[:, 1].astype(np.int32)),
@@ -164,23 +170,14 @@ class LogWriter:
             pa.array((columns[:, 4] >> COUNTER_BITS).astype(np.int32)),
             pa.array(columns[:, 3].astype(np.int32)),
             pa.array((columns[:, 4] & 0xFFFF_FFFF).astype(np.int32)),
-            pa.DictionaryArray.from_arrays(pa.array(kinds), pa.array(self._tags)),
+            pa.DictionaryArray.from_arrays(pa.array(kinds), self._dictionary),
             pa.array(np.ascontiguousarray(columns[:, 5])),
             contracts,
-            payload,
+            pa.LargeStringArray.from_buffers(
+                len(kinds), pa.py_buffer(offsets), pa.py_buffer(payload)
+            ),
         ]
-        return pa.Table.from_arrays(arrays, schema=SCHEMA)
-
-    def _clear(self) -> None:
-        self._runs: list[tuple[int, int, int]] = []
-        self._dst: list[int] = []
-        self._ids: list[int] = []
-        self._sent: list[int] = []
-        self._cause: list[int] = []
-        self._kinds: list[int] = []
-        self._ends: list[int] = []
-        self._contracts: dict[int, str | None] = {}
-        self._buffer = bytearray()
+        return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 def write_segment(table: pa.Table, path: Path) -> None:

@@ -5,6 +5,7 @@ its streams, its neighbours' names) is made on first use. ``tell`` is the hottes
 """
 
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from swarm.errors import InvariantError, NotNeighbourError
@@ -50,6 +51,8 @@ class Hub:
     __slots__ = (
         "_known",
         "_links",
+        "cause",
+        "handling",
         "lookahead",
         "network",
         "orders",
@@ -75,6 +78,8 @@ class Hub:
         self.route = route
         self.orders: list[Order] = []
         self.phase = 0
+        self.handling: int = NO_MESSAGE
+        self.cause: int = NO_MESSAGE
         self._known: dict[int, ActorId] = {}
         self._links: dict[tuple[int, int], Link] = {}
 
@@ -99,14 +104,13 @@ class ActorContext:
 
     __slots__ = (
         "_hub",
+        "_last_stream",
         "_links",
         "_streams",
-        "cause",
-        "handling",
         "has_ordered",
+        "ids",
         "me",
         "neighbours",
-        "next_id",
         "now",
         "rank",
         "receive",
@@ -120,12 +124,11 @@ class ActorContext:
         self.me = hub.roster.name(rank)
         self.role = role
         self.receive: Callable[[Any, Context], None] = role.receive  # Any: see AnyRole
-        self.next_id = rank << COUNTER_BITS
+        self.ids = count(rank << COUNTER_BITS)
         self.now = Ticks(0)
-        self.cause = NO_MESSAGE
-        self.handling: int = NO_MESSAGE
         self._hub = hub
         self._links: dict[str, Link] = {}
+        self._last_stream: Stream | None = None
         self._streams: dict[str, Stream] | None = None
         self.has_ordered = False
 
@@ -143,10 +146,10 @@ class ActorContext:
             dst, offset, buckets = self._links[to]
         except KeyError:
             dst, offset, buckets = self._link(to, message)
-        made = self.next_id
-        self.next_id = made + 1
         now = self.now
-        buckets[now * PHASES + offset].append((dst, made, now, self.handling, message))
+        buckets[now * PHASES + offset].append(
+            (dst, next(self.ids), now, self._hub.handling, message)
+        )
 
     def tell_all(self, to: Iterable[ActorId], message: Message) -> None:
         """Send the same message to several actors, in the order given."""
@@ -165,14 +168,10 @@ class ActorContext:
 
     def rng(self, name: str) -> Stream:
         """This actor's named stream."""
-        if self._streams is None:
-            self._streams = {}
-        try:
-            return self._streams[name]
-        except KeyError:
-            stream = Stream(seed=self._hub.seed, owner=self.me, name=name)
-            self._streams[name] = stream
-            return stream
+        stream = self._last_stream
+        if stream is None or stream.name != name:
+            stream = self._last_stream = self._stream(name)
+        return stream
 
     def run(self, job: Message, *, takes: Ticks) -> MessageId:
         """Order real work."""
@@ -194,7 +193,12 @@ class ActorContext:
     @property
     def sender(self) -> ActorId:
         """Who sent the message being handled."""
-        return self._hub.roster.name(self.handling >> COUNTER_BITS)
+        return self._hub.roster.name(self._hub.handling >> COUNTER_BITS)
+
+    @property
+    def cause(self) -> MessageId:
+        """What led to the message being handled."""
+        return MessageId(self._hub.cause)
 
     @property
     def has_acted(self) -> bool:
@@ -206,20 +210,27 @@ class ActorContext:
         """Whether the actor has ended itself."""
         return self.receive is _dead_letter
 
+    def _stream(self, name: str) -> Stream:
+        if self._streams is None:
+            self._streams = {}
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = Stream(seed=self._hub.seed, owner=self.me, name=name)
+            self._streams[name] = stream
+        return stream
+
     def _order(self, sort: Literal["run", "ask"], message: Message, takes: Ticks) -> MessageId:
         self.has_ordered = True
         request = self._put(bucket_key(self.now, RECORD), message)
         due = self.now + max(int(takes), self._hub.lookahead)
-        answer = self.next_id
-        self.next_id = answer + 1
+        answer = next(self.ids)
         self._hub.orders.append(Order(sort, due, self.rank, answer, request, message))
         return MessageId(request)
 
     def _put(self, key: int, message: Message) -> int:
-        made = self.next_id
-        self.next_id = made + 1
+        made = next(self.ids)
         buckets = self._hub.route(self.rank)
-        buckets[key].append((self.rank, made, self.now, self.handling, message))
+        buckets[key].append((self.rank, made, self.now, self._hub.handling, message))
         return made
 
     def _link(self, to: ActorId, message: Message) -> Link:

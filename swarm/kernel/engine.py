@@ -76,9 +76,9 @@ class Engine:
         """Puts a first message, from each actor to itself, at the beginning of time."""
         for rank in ranks:
             ctx = self.contexts[rank - self.hosted.start]
-            made = ctx.next_id
-            ctx.next_id = made + 1
-            self._buckets[bucket_key(0, ARRIVE)].append((rank, made, 0, NO_MESSAGE, message))
+            self._buckets[bucket_key(0, ARRIVE)].append(
+                (rank, next(ctx.ids), 0, NO_MESSAGE, message)
+            )
 
     def accept(self, batch: Batch) -> None:
         """Takes what another engine sent here."""
@@ -123,16 +123,15 @@ class Engine:
         return self._collect(), orders
 
     def _deliver(self, due: int, phase: int, bucket: list[Envelope]) -> None:
-        contexts, base = self.contexts, self.hosted.start
-        self._hub.phase = phase
+        contexts, base, hub = self.contexts, self.hosted.start, self._hub
+        hub.phase = phase
         dst = made = 0
         message: Message | None = None
         try:
-            for dst, made, _, cause, message in bucket:
+            for dst, made, _, hub.cause, message in bucket:
                 ctx = contexts[dst - base]
                 ctx.now = due  # type: ignore[assignment]  # an int here is a tick
-                ctx.handling = made
-                ctx.cause = cause  # type: ignore[assignment]  # and this one a message id
+                hub.handling = made
                 ctx.receive(message, ctx)
         except Exception as error:
             name = contexts[dst - base].me

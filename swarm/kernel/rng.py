@@ -10,13 +10,12 @@ BLAKE2b as the mixing function; 8 draws of 64 bits per call.
 import math
 from collections.abc import Sequence
 from hashlib import blake2b
-from struct import Struct
 from typing import TypeVar
 
 T = TypeVar("T")
 
-_BLOCK = 8
-_UNPACK = Struct(f"<{_BLOCK}Q").unpack
+_WORDS = 8
+_WORD = (1 << 64) - 1
 
 
 class Stream:
@@ -29,29 +28,36 @@ class Stream:
         drawn: How many 64-bit words were drawn before.
     """
 
-    __slots__ = ("_key", "_next_block", "_words")
+    __slots__ = ("_block", "_key", "_left", "_next_block", "name")
 
     def __init__(self, *, seed: int, owner: str, name: str, drawn: int = 0) -> None:
+        self.name = name
         self._key = blake2b(f"{seed}\0{owner}\0{name}".encode(), digest_size=32).digest()
-        self._next_block, used = divmod(drawn, _BLOCK)
-        self._words: list[int] = []
+        self._next_block, used = divmod(drawn, _WORDS)
+        self._block = 0
+        self._left = 0
         if used:
-            self._words.append(self._refill())
-            del self._words[_BLOCK - used :]
+            self._refill()
+            self._left -= 64 * used
 
     @property
     def drawn(self) -> int:
         """How many 64-bit words have been drawn."""
-        return self._next_block * _BLOCK - len(self._words)
+        return self._next_block * _WORDS - self._left // 64
 
     def bits(self) -> int:
         """Returns 64 random bits as an integer."""
-        return self._words.pop() if self._words else self._refill()
+        if not self._left:
+            self._refill()
+        self._left = left = self._left - 64
+        return self._block >> left & _WORD
 
     def integer(self, below: int) -> int:
         """Returns an integer in [0, below); its bias is under ``below / 2**64``."""
-        words = self._words
-        return (words.pop() if words else self._refill()) * below >> 64
+        if not self._left:
+            self._refill()
+        self._left = left = self._left - 64
+        return (self._block >> left & _WORD) * below >> 64
 
     def random(self) -> float:
         """Returns a float in [0, 1) with 53 random bits."""
@@ -78,11 +84,10 @@ class Stream:
             out[i], out[j] = out[j], out[i]
         return out
 
-    def _refill(self) -> int:
-        """Computes the next block and returns its first word; words are popped from the end."""
+    def _refill(self) -> None:
+        """Computes the next block; words are taken from its most significant end."""
         block = self._next_block.to_bytes(8, "little")
         self._next_block += 1
-        words = list(_UNPACK(blake2b(block, key=self._key, digest_size=64).digest()))
-        first: int = words.pop()
-        self._words = words
-        return first
+        digest = blake2b(block, key=self._key, digest_size=8 * _WORDS).digest()
+        self._block = int.from_bytes(digest, "little")
+        self._left = 64 * _WORDS

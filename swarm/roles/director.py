@@ -27,6 +27,7 @@ import msgspec
 
 from swarm.comms.messages import finding, need, ship, work
 from swarm.comms.messages import treasury as money
+from swarm.comms.messages.ship import PartValue
 from swarm.comms.shares import apportion, draw
 from swarm.errors import UsageError
 from swarm.kernel.message import ActorId, ContractId
@@ -71,7 +72,7 @@ class Plea(msgspec.Struct, frozen=True):
     author: ActorId
     gain_bpb: float
     amount: Credits
-    at: Ticks
+    replaces: PartValue
 
     @property
     def turn(self) -> tuple[float, ActorId, Credits]:
@@ -97,8 +98,8 @@ class DirectorState(msgspec.Struct):
     under_review: dict[str, Ticks] = {}
     """Parts, and since when a review of one that was paid for is under way."""
     is_funding_set: bool = False
-    swapped_at: dict[str, Ticks] = {}
-    """Parts, and when they were last swapped."""
+    current: dict[str, PartValue] = {}
+    """What the ship has, part by part, as far as was heard."""
 
 
 class Director:
@@ -178,15 +179,14 @@ class Director:
                 self._revise_needs()
                 self._open_epoch(ctx)
             case need.ReviewSought():
-                gain, amount = message.gain_bpb, message.amount
-                self.state.pleas.append(Plea(message.part, ctx.sender, gain, amount, ctx.now))
+                self.state.pleas.append(_plea(ctx.sender, message))
                 self._set_funding(ctx)
             case need.FundingDue():
                 self.state.is_funding_set = False
                 self._fund(ctx)
             case ship.Swapped():
                 self.state.under_review.pop(message.part, None)
-                self.state.swapped_at[message.part] = ctx.now
+                self.state.current[message.part] = message.value
                 self.state.swaps[message.contract] = message.author
                 self._news(message.part).swaps += 1
             case ship.RolledBack():
@@ -200,7 +200,9 @@ class Director:
                 if message.decision == "reject":  # of what was accepted the integrator will tell
                     self.state.under_review.pop(message.part, None)
                     news.setbacks += 1
-            case need.Announced() | ship.Announced() | finding.Trial() | money.Credited():
+            case ship.Announced():
+                self.state.current = dict(message.parts)
+            case need.Announced() | finding.Trial() | money.Credited():
                 pass
             case _:
                 assert_never(message)
@@ -213,7 +215,7 @@ class Director:
         state.under_review = {part: since for part, since in under_review if since > oldest}
         waiting: list[Plea] = []
         for plea in sorted(state.pleas, key=lambda one: one.turn):
-            if plea.at <= state.swapped_at.get(plea.part, -1):
+            if plea.replaces != state.current.get(plea.part, plea.replaces):
                 continue  # a gain over the old value says nothing about the new one
             if plea.part in state.under_review:
                 waiting.append(plea)
@@ -291,6 +293,10 @@ class Director:
         if amount > 0:
             self.state.left = Credits(self.state.left - amount)
             ctx.tell(self._treasury, money.Grant(to=to, amount=amount, reason=reason))
+
+
+def _plea(author: ActorId, sought: need.ReviewSought) -> Plea:
+    return Plea(sought.part, author, sought.gain_bpb, sought.amount, sought.replaces)
 
 
 def normalised(needs: Mapping[str, Fraction]) -> dict[str, int]:

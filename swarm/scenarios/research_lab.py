@@ -79,7 +79,7 @@ class WorkConfig(Section):
     """Fresh seeds on which a ship's base arm is measured."""
     review_seeds: int = Field(default=4, ge=2)
     """Fresh seeds of the first look of a review."""
-    claim_threshold_bpb: float = Field(default=0.08, ge=0)
+    claim_threshold_bpb: float = Field(default=0.12, ge=0)
     """A single trial that gains less is not claimed."""
     audit_seeds: int = Field(default=5, ge=0)
     """Fresh seeds an arm, trained after the run and read on the audit shard; 0 skips the audit."""
@@ -88,11 +88,11 @@ class WorkConfig(Section):
 class MoneyConfig(Section):
     """Budgets and posted prices, in credits (a credit is a million micro-credits)."""
 
-    budget: float = Field(default=200, gt=0)
+    budget: float = Field(default=194, gt=0)
     """What the director may grant, reviews apart."""
     integrator_capital: float = Field(default=130, ge=0)
     """The integrator's part of it, at the start: base arms, tests on the ship, rewards."""
-    review_budget: float = Field(default=96, ge=0)
+    review_budget: float = Field(default=126, ge=0)
     """What the director may grant for reviews that their authors cannot pay."""
     trial_grant: float = Field(default=4, gt=0)
     """What a researcher gets at a time: two trials."""
@@ -104,7 +104,7 @@ class MoneyConfig(Section):
     """What an accepted swap earns its author and replicator."""
     evaluator_price: float = Field(default=0.1, ge=0)
     """For one checkpoint scored."""
-    reviewer_price: float = Field(default=16, ge=0)
+    reviewer_price: float = Field(default=14, ge=0)
     """For one replication: up to eight trainings, their scores, and a margin."""
 
 

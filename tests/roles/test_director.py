@@ -326,7 +326,7 @@ def test_needs_are_whole_and_sum_to_a_thousand(needs: dict[str, int]) -> None:
 
 
 def sought(part: str, gain: float, amount: int = 40) -> need.ReviewSought:
-    return need.ReviewSought(part=part, gain_bpb=gain, amount=Credits(amount))
+    return need.ReviewSought(part=part, gain_bpb=gain, amount=Credits(amount), replaces="old")
 
 
 def seek(

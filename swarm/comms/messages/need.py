@@ -1,5 +1,6 @@
 """Needs: what the director would pay for, by the deficits that benchmarks show."""
 
+from swarm.comms.messages.ship import PartValue
 from swarm.kernel.message import Message
 from swarm.units import Credits
 
@@ -21,6 +22,8 @@ class ReviewSought(Message, frozen=True, kw_only=True, tag="need.review_sought")
     """Of a single trial, so no more than a hint."""
     amount: Credits
     """Its price."""
+    replaces: PartValue
+    """What the part is on the ship that was gained on: of no use once that has been swapped."""
 
 
 class FundingDue(Message, frozen=True, kw_only=True, tag="need.funding_due"):

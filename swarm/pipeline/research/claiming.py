@@ -99,7 +99,9 @@ def _seek(ctx: Context, me: Research, setup: Setup, claim: Claim) -> None:
     """Asks the director for the whole price: what is at hand goes into the next trial."""
     claim.is_sought = True
     price = setup.policy.review_price
-    sought = need.ReviewSought(part=claim.part, gain_bpb=claim.gain_bpb, amount=price)
+    sought = need.ReviewSought(
+        part=claim.part, gain_bpb=claim.gain_bpb, amount=price, replaces=claim.replaces
+    )
     ctx.tell(setup.policy.director, sought)
     jot(ctx, me, f"claim about {_name(claim)} ({claim.gain_bpb:+.4f} bpb) waits for money")
 
