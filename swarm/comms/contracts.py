@@ -76,7 +76,7 @@ def collect(call: Call, proposal: cn.Propose) -> None:
 def award(ctx: Context, call: Call, *, treasury: ActorId, advance_percent: int = 0) -> bool:
     """Closes the bidding: accepts the cheapest, rejects the others, orders the escrow.
 
-    Ties go to the earlier end, then to the lower id.
+    Ties go to the earlier end, then to the initiator's stream, so that equals share the work.
 
     Args:
         ctx: The role's context.
@@ -91,7 +91,9 @@ def award(ctx: Context, call: Call, *, treasury: ActorId, advance_percent: int =
     if not ranked:
         call.phase = "settled"
         return False
-    best, *others = ranked
+    equals = [p for p in ranked if (p.price, p.ends_at) == (ranked[0].price, ranked[0].ends_at)]
+    best = ctx.rng("award").choice(equals) if len(equals) > 1 else ranked[0]
+    others = [p for p in ranked if p is not best]
     call.phase, call.winner, call.price = "securing", best.proposer, best.price
     ctx.tell(best.proposer, cn.AcceptProposal(contract=call.contract, price=best.price))
     for other in others:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 MAX_CELLS = 1024
 
 _EMPTY = bytes(32)
+_FRESH = sha256()
 
 
 def cell_starts(n_actors: int) -> list[int]:
@@ -73,12 +74,15 @@ class ChainDigest:
         width = columns.shape[1] * 8
         payloads = memoryview(buffer)
         control, payload = self.control, self.payload
+        fresh = _FRESH.copy  # a copy costs less than looking the algorithm up again
         for i, cell in enumerate(cell_at):
             mine = rows[cuts[i] * width : cuts[i + 1] * width]
-            chain = sha256(control[cell])
+            chain = fresh()
+            chain.update(control[cell])
             chain.update(mine)
             control[cell] = chain.digest()
-            chain = sha256(payload[cell])
+            chain = fresh()
+            chain.update(payload[cell])
             chain.update(mine)
             chain.update(payloads[bytes_at[i] : bytes_at[i + 1]])
             payload[cell] = chain.digest()

@@ -1,8 +1,9 @@
 """The message log: delivered envelopes as sealed Parquet segments, with running digests.
 
-Envelopes become columns a few thousand at a time, soon after their delivery: by then they are
-still in the processor's cache, and their objects can be used again. A segment is written under a temporary name, synced, and renamed: a file with its final name is
-complete. A tail that was lost is computed again, never guessed.
+Envelopes become columns a few thousand at a time, soon after delivery: while the processor still
+has them at hand, and before tens of thousands of small objects lie about in memory. A segment
+is written under a temporary name, synced, and renamed: a file with its final name is complete. A
+tail that was lost is computed again, never guessed.
 """
 
 import os
@@ -133,11 +134,10 @@ class LogWriter:
 
     def _kinds(self, messages: Sequence[Message]) -> tuple[NDArray[np.int32], pa.Array]:
         n = len(messages)
-        types = set(map(type, messages))
-        codes = map(self._codes.__getitem__, map(type, messages))
-        kinds = np.fromiter(codes, np.int32, n)
+        types = list(map(type, messages))
+        kinds = np.fromiter(map(self._codes.__getitem__, types), np.int32, n)
         self._counts += np.bincount(kinds, minlength=len(self._counts))
-        if types.isdisjoint(self._with_contract):
+        if self._with_contract.isdisjoint(types):
             return kinds, pa.nulls(n, pa.string())
         found = [getattr(message, "contract", None) for message in messages]
         return kinds, pa.array(found, pa.string())

@@ -44,7 +44,8 @@ class LabNetwork:
     def latency(self, sender: int, recipient: int) -> int:
         """Ticks a message takes between two ranks; 0 where there is no edge of either sort."""
         along = int(self._graph.latency(sender, recipient))
-        if along or sender == recipient:
+        if sender == recipient or not any(
+            sender in ranks or recipient in ranks for ranks in self._served
+        ):
             return along
-        served = any(sender in ranks or recipient in ranks for ranks in self._served)
-        return self._latency if served else 0
+        return min(along, self._latency) if along else self._latency

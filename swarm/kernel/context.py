@@ -22,6 +22,9 @@ AnyRole: TypeAlias = Role[Any]
 """Any: the engine delivers whatever the codec decoded; a role's ``match`` refuses the rest."""
 
 
+_LINKED_TOGETHER = 16
+"""Links that an actor makes at once; in a dense graph it makes the others when it needs them."""
+
 Link: TypeAlias = tuple[int, int, Buckets]
 """(recipient's rank, what its latency adds to a bucket key, the buckets that lead to it)."""
 
@@ -78,6 +81,8 @@ class Hub:
         self.route = route
         self.orders: list[Order] = []
         self.phase = 0
+        # About the message being handled. Kept here, not in each context: the next delivery would
+        # have to free what the last one left there, a cold line of memory for every message.
         self.handling: int = NO_MESSAGE
         self.cause: int = NO_MESSAGE
         self._known: dict[int, ActorId] = {}
@@ -239,8 +244,16 @@ class ActorContext:
         latency = hub.network.latency(self.rank, rank)
         if not latency:
             raise NotNeighbourError(sender=self.me, recipient=to, message=message)
+        if not self._links and to in self.neighbours[:_LINKED_TOGETHER]:
+            self._link_neighbours()
         link = self._links[to] = hub.link(rank, latency)
         return link
+
+    def _link_neighbours(self) -> None:
+        """Makes the first links together: who tells one neighbour soon tells the others."""
+        hub, near = self._hub, self.neighbours[:_LINKED_TOGETHER]
+        for to, rank in zip(near, hub.network.peers(self.rank), strict=False):
+            self._links[to] = hub.link(rank, hub.network.latency(self.rank, rank))
 
 
 def _dead_letter(_message: Message, _ctx: Context) -> None:

@@ -24,7 +24,8 @@ class MissingError(SwarmError):
     where: str
 
     def __str__(self) -> str:
-        return f"the workbench has no {self.what} {self.name!r} in {self.where}"
+        # Without the folder: this becomes data, and data must not depend on where a run is kept.
+        return f"the workbench has no {self.what} {self.name!r}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ its swaps that still stand.
 
 Reviews that researchers cannot pay (``need.ReviewSought``) have a budget of their own. At fixed
 times one is funded for each part on which none is under way: that with the largest gain.
+
+Over 300 lines: needs, income and reviews spend one budget, and are read together.
 """
 
 from collections.abc import Mapping, Sequence

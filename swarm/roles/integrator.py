@@ -231,8 +231,8 @@ class Integrator:
         told = swapped(candidate, verdict, n=n, old_hash=old, new=new)
         ctx.tell_all(self._parties(candidate), told)
         ctx.note(f"swapped {proposed.part} by {proposed.author}: {verdict.reason}")
-        self._pay_royalty(candidate, ctx)
         if proposed.part == CHECKPOINT:  # the recipe is the same, and so is its base arm
+            self._pay_royalty(candidate, ctx)
             self._announce(self.state.base_bpb, now, ctx)
             return
         self.state.phase = "measuring"
@@ -249,6 +249,7 @@ class Integrator:
         if done.phase == "failed":
             # The seeds of the test were fresh too, if lucky ones: better than to stand still.
             ctx.note(f"new base arm not measured: {done.reason}; the test's seeds stand for it")
+            self._pay_royalty(candidate, ctx)
             self._announce(test.candidate_bpb, now, ctx)
             return
         fresh = [score.bpb for score in done.scores]
@@ -256,6 +257,7 @@ class Integrator:
         if watch.decision == "accept":
             self._roll_back(candidate, now, watch.reason, ctx, watch)
         else:
+            self._pay_royalty(candidate, ctx)
             self._announce(fresh, now, ctx)
 
     def _roll_back(

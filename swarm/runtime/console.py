@@ -75,7 +75,8 @@ class Console:
             "virtual": clock(progress.now) + share,
             "windows": f"{progress.windows:,}",
             "messages": f"{progress.messages:,} ({progress.messages / max(elapsed, 1e-9):,.0f}/s)",
-            "jobs": f"{counts.jobs} ordered, {desk.running()} running, {counts.jobs_cached} cached",
+            "jobs": f"{desk.running()} running, {counts.jobs_done} done,"
+            f" {counts.jobs_cached} cached",
             **view.facts,
             "wall": f"{elapsed:.0f} s{eta}",
         }

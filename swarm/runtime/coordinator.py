@@ -76,14 +76,18 @@ class Coordinator:
         self._pending: list[tuple[int, int, Order]] = []
         self._starts = [ranks.start for ranks in host.ranges]
 
-    def run(self) -> None:
-        """Runs until nothing is due any more, or the blueprint's ``until``."""
+    def run(self) -> bool:
+        """Runs until nothing is due any more, or the blueprint's ``until``.
+
+        Returns:
+            Whether the lab came to rest; False if it was cut off.
+        """
         next_due = self._host.first_due()
         until = self._blueprint.until
         while True:
             due = self._earliest(next_due)
             if due is None or (until is not None and due >= until):
-                return
+                return due is None
             end = due + self._blueprint.lookahead
             if until is not None:
                 end = min(end, until)
@@ -106,7 +110,6 @@ class Coordinator:
         by_shard: dict[int, list[tuple[Order, bytes]]] = {}
         for order, payload in answers:
             shard = bisect_right(self._starts, order.rank) - 1
-            # The message of an order stays here: what a shard needs is the key of the answer.
             by_shard.setdefault(shard, []).append((order, payload))
         return by_shard
 

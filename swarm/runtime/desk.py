@@ -69,6 +69,7 @@ class DeskCounts:
     """How many tasks, and what they cost."""
 
     jobs: int = 0
+    jobs_done: int = 0
     jobs_cached: int = 0
     questions: int = 0
     cpu_seconds_in_jobs: float = 0.0
@@ -174,6 +175,7 @@ class Desk:
         if task.mind:
             self.counts.cpu_seconds_in_minds += done.cpu_seconds
         else:
+            self.counts.jobs_done += 1
             self.counts.cpu_seconds_in_jobs += done.cpu_seconds
         return done
 

@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -31,6 +32,8 @@ class Result:
     path: Path
     bench: Workbench
     virtual_seconds: int
+    is_at_rest: bool
+    """Whether nothing was due any more; False if ``until`` cut the run off."""
     watched: tuple[tuple[int, Message], ...]
     """(due, message) of the kinds that the blueprint watches, in order of time."""
 
@@ -202,7 +205,7 @@ class _Run:
         self._progress = coordinator.progress
         began = time.monotonic()
         try:
-            coordinator.run()
+            is_at_rest = coordinator.run()
         finally:
             self._in_windows = time.monotonic() - began
         if finish is not None:
@@ -210,6 +213,7 @@ class _Run:
                 path=self._folder.path,
                 bench=self._bench,
                 virtual_seconds=self._progress.now,
+                is_at_rest=is_at_rest,
                 watched=tuple(self._progress.watched),
             )
             self._facts = dict(finish(result, desk.perform))
@@ -217,7 +221,8 @@ class _Run:
     def _blame(self, bug: Exception) -> SwarmError:
         """Turns an error that is not ours into one sentence; its traceback stays in the folder."""
         path = self._folder.path / "traceback.txt"
-        path.write_text("".join(traceback.format_exception(bug)))
+        with suppress(OSError):  # a full disk must not hide what went wrong
+            path.write_text("".join(traceback.format_exception(bug)))
         error = RunFailedError(
             what=f"a bug: {type(bug).__name__}: {bug}; the traceback is in {path}"
         )

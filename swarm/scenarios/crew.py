@@ -1,4 +1,7 @@
-"""The crew of a research lab: which role each actor plays, built from the config."""
+"""The crew of a research lab: which role each actor plays, built from the config.
+
+Over 300 lines: it is the one place where every role meets the config, and holds nothing else.
+"""
 
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -53,6 +56,9 @@ SEED_GATE = Gate(stages=(4, 8), alphas=(0.001, 0.002))
 BLOCK_GATE = Gate(stages=(N_BLOCKS,), alphas=(0.001,))
 """One look of a checkpoint's review, in blocks of text."""
 
+CARRIED_HOPS = 6
+"""Without service edges: the longest way between two actors that deadlines allow for."""
+
 PLAIN: dict[str, object] = {
     "filter": {"kind": "none"},
     "synthetic": {"kind": "none"},
@@ -87,6 +93,10 @@ class RoleBuilder:
     def __init__(self, config: ResearchLab, corpus: Corpus, graph: CoordinationGraph) -> None:
         self._config, self._corpus, self._graph = config, corpus, graph
         self._routes: NextHop | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Travels without its routes: they are computed anew where it arrives."""
+        return {**self.__dict__, "_routes": None}
 
     def __call__(self, roster: Roster, actor: ActorId) -> AnyRole:
         """Returns the role of an actor."""
@@ -132,7 +142,7 @@ class RoleBuilder:
             corpus=self._corpus.hash,
             price_per_score=_credits(self._config.money.evaluator_price),
             cost=self._cost,
-            patience=Ticks(HOUR),
+            patience=self._patience,
             lookahead=Ticks(self._config.graph.latency),
         )
 
@@ -142,7 +152,7 @@ class RoleBuilder:
             standards=self._standards(roster, number, times_reserve=1),
             integrator=_only(roster, "integrator"),
             director=_only(roster, "director"),
-            patience=Ticks(HOUR),
+            patience=self._patience,
         )
 
     def _integrator(self, roster: Roster, number: int) -> AnyRole:
@@ -244,12 +254,23 @@ class RoleBuilder:
             evaluators=roster.of_role("evaluator"),
             bid_per_gpu_tick=Credits(times_reserve * self._config.pool.reserve),
             max_price_per_score=_credits(self._config.money.evaluator_price),
-            bidding_window=Ticks(5 * self._config.graph.latency),
-            patience=Ticks(HOUR),
+            bidding_window=Ticks(5 * self._reach),
+            patience=self._patience,
             lease_patience=Ticks(2 * DAY),
             scoring_seed=Stream(seed=self._config.seed, owner="lab", name="scoring").integer(2**31),
-            lookahead=Ticks(self._config.graph.latency),
+            lookahead=Ticks(self._reach),
         )
+
+    @property
+    def _reach(self) -> int:
+        """Ticks within which a message reaches whom it is for."""
+        hops = 1 if self._config.service_edges == "on" else CARRIED_HOPS
+        return hops * self._config.graph.latency
+
+    @property
+    def _patience(self) -> Ticks:
+        """How long is waited for an answer that takes no work: acceptance, escrow, settlement."""
+        return Ticks(HOUR + 10 * self._reach)
 
     def _standards(self, roster: Roster, number: int, *, times_reserve: int) -> Standards:
         work_ = self._config.work

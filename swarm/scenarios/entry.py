@@ -21,6 +21,9 @@ from swarm.scenarios.lab import Lab
 
 EXIT_CODES = {"ok": 0, "failed": 1, "interrupted": 130}
 
+MAX_ACTORS = 10_000_000
+"""More than that fits no machine this was tried on, and is more likely a slip of the finger."""
+
 
 class LabFactory(Protocol):
     """The ``lab`` function of a scenario module."""
@@ -64,7 +67,9 @@ class Front:
 
     def run(  # noqa: PLR0917  typer reads the signature, nobody calls it by position
         self,
-        seed: Annotated[int, typer.Option(help="Seed of every random stream.")] = 0,
+        seed: Annotated[
+            int | None, typer.Option(help="Seed of every random stream; 0 by default.")
+        ] = None,
         actors: Annotated[
             int | None, typer.Option(help="Actors in all, shared out by role.")
         ] = None,
@@ -86,23 +91,24 @@ class Front:
         as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,  # noqa: FBT002
     ) -> None:
         """Reads the arguments, runs the lab, prints the result."""
-        overrides: dict[str, object] = {**parse_settings(set_ or []), "seed": seed}
+        host = _one_of("--runtime", runtime or self._runtime, ("inline", "ray"))
+        _expect_host(host, workers=workers, address=address)
         counts = parse_counts(role or [], self._counts)
         if actors is not None:
+            _expect_bearable(actors)
             counts = scale_counts(actors, self._counts, fixed=counts, single=self._single)
-        overrides |= {f"roles.{name}": count for name, count in counts.items()}
-        if until is not None:
-            overrides["until"] = parse_duration(until)
-        if fidelity is not None:
-            overrides["fidelity"] = fidelity
-        lab = self._lab(**overrides)
+        flags: dict[str, object] = {f"roles.{name}": count for name, count in counts.items()}
+        flags |= {"seed": seed, "fidelity": fidelity}
+        flags["until"] = parse_duration(until) if until is not None else None
+        lab = self._lab(**_join(parse_settings(set_ or []), flags))
+        _expect_bearable(sum(dict(getattr(lab.config, "roles", {})).values()))
         options = Options(
-            runtime=_one_of("--runtime", runtime or self._runtime, ("inline", "ray")),
+            runtime=host,
             shards=self._count_shards(lab, shards, actors_per_shard, runtime),
             address=address,
             workers=workers,
             out=out,
-            cache_dir=cache,
+            cache_dir=_make_cache(cache),
         )
         outcome = lab.run(options)
         present(lab, outcome, as_json=as_json)
@@ -203,6 +209,42 @@ def _complain(error: SwarmError) -> None:
     sys.stderr.write(f"error: {error}\n")
     for note in getattr(error, "__notes__", []):
         sys.stderr.write(f"  {note}\n")
+
+
+def _join(settings: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, object]:
+    """Joins what ``--set`` and the other flags say; they must not speak of the same key."""
+    given = {key: value for key, value in flags.items() if value is not None}
+    for key in settings:
+        for flagged in given:
+            if key == flagged or flagged.startswith(f"{key}."):
+                raise UsageError(what=f"give {flagged} by --set or by its own flag, not both")
+    return {**settings, **given}
+
+
+def _expect_host(host: str, *, workers: int | None, address: str | None) -> None:
+    if workers is not None and workers < 1:
+        raise UsageError(what=f"--workers must be at least 1, came {workers}")
+    if host == "inline" and (workers is not None or address is not None):
+        flag = "--workers" if workers is not None else "--address"
+        raise UsageError(what=f"{flag} is for --runtime ray, this run is inline; leave one out")
+
+
+def _expect_bearable(n_actors: int) -> None:
+    if n_actors > MAX_ACTORS:
+        raise UsageError(what=f"a lab has at most {MAX_ACTORS:,} actors, came {n_actors:,}")
+
+
+def _make_cache(cache: Path | None) -> Path | None:
+    """Makes the folder now, so that a bad path is found before anything runs."""
+    if cache is not None:
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as wrong:
+            what = f"--cache {cache}: expected a folder or a place for one, {wrong.strerror}"
+            raise UsageError(what=what) from wrong
+        if not os.access(cache, os.W_OK | os.X_OK):
+            raise UsageError(what=f"--cache {cache}: the folder cannot be written to")
+    return cache
 
 
 def _one_of(

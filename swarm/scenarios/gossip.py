@@ -5,8 +5,9 @@ neighbour. ``--set rounds=N`` gives N times the number of actors messages.
 """
 
 from functools import partial
+from typing import Self
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from swarm.comms.graph import build
 from swarm.comms.messages import work
@@ -16,7 +17,7 @@ from swarm.kernel.roster import Roster
 from swarm.roles.gossiper import Gossiper
 from swarm.runtime.blueprint import Blueprint
 from swarm.runtime.launch import Options
-from swarm.scenarios.config import Config, configure
+from swarm.scenarios.config import Config, configure, expect_roles
 from swarm.scenarios.entry import Front
 from swarm.scenarios.lab import Lab
 from swarm.units import Ticks
@@ -34,11 +35,21 @@ class Gossip(Config):
     topology: str = "small_world"
     """Shape of the graph."""
     degree: int = Field(default=8, ge=2)
-    """Neighbours per actor, where the shape has such a number."""
+    """Neighbours per actor of a small world; short for ``params.degree``."""
+    params: dict[str, int | float | str] = Field(default_factory=dict)
+    """What the shape takes beyond the number of actors and the seed."""
     log: bool = True
     """Whether messages are written to disk; digests are computed either way."""
     until: int | None = Field(default=None, gt=0)
     """Virtual seconds after which to stop; by default when no token hops any more."""
+
+    @model_validator(mode="after")
+    def _expect_company(self) -> Self:
+        expect_roles(self.roles, COUNTS)
+        n = self.roles.get("gossiper", 0)
+        if n < 2:
+            raise ValueError(f"gossip needs at least 2 gossipers, came {n}; raise --actors")
+        return self
 
 
 def lab(**overrides: object) -> Lab:
@@ -48,9 +59,18 @@ def lab(**overrides: object) -> Lab:
 
 
 def _blueprint(config: Gossip, _options: Options) -> Blueprint:
-    n = sum(config.roles.values())
-    params = {"degree": config.degree} if config.topology == "small_world" else {}
-    graph = build(config.topology, n=n, seed=config.seed, latency=Ticks(1), params=params)
+    roster = Roster(config.roles.items())
+    short = {"degree": config.degree} if config.topology == "small_world" else {}
+    # Only an edge list asks for names, and a million of them take a while.
+    is_named = config.topology == "edge_list"
+    graph = build(
+        config.topology,
+        n=len(roster),
+        seed=config.seed,
+        latency=Ticks(1),
+        params={**short, **config.params},
+        names=[roster.name(rank) for rank in range(len(roster))] if is_named else (),
+    )
     return Blueprint(
         scenario="gossip",
         config=config.model_dump(mode="json"),

@@ -7,8 +7,9 @@ Source: J. D. C. Little, "A proof for the queuing formula L = lambda W" (1961).
 """
 
 from functools import partial
+from typing import Self
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 from rich.console import Console as Terminal
 
 from swarm.comms.graph import build
@@ -21,7 +22,7 @@ from swarm.roles.queue_server import QueueServer
 from swarm.roles.queue_source import QueueSource
 from swarm.runtime.blueprint import Blueprint
 from swarm.runtime.launch import Options, Outcome, Perform, Result
-from swarm.scenarios.config import Config, configure
+from swarm.scenarios.config import Config, configure, expect_roles
 from swarm.scenarios.entry import Front
 from swarm.scenarios.lab import Lab
 from swarm.units import Ticks
@@ -42,6 +43,22 @@ class MM1(Config):
     """Mean ticks of service; less than the interval, or the queue never ends."""
     until: int | None = Field(default=None, gt=0)
     """Virtual seconds after which to stop."""
+
+    @model_validator(mode="after")
+    def _expect_stable_pairs(self) -> Self:
+        expect_roles(self.roles, COUNTS)
+        sources, servers = (self.roles.get(role, 0) for role in COUNTS)
+        if sources != servers or sources < 1:
+            raise ValueError(
+                "mm1_queue needs as many queue_server as queue_source actors, at least 1 each,"
+                f" came {servers} and {sources}; give an even --actors, or both roles"
+            )
+        if self.mean_service >= self.mean_interval:
+            raise ValueError(
+                f"mean_service must be less than mean_interval, or the queue never ends, came"
+                f" {self.mean_service} and {self.mean_interval}"
+            )
+        return self
 
 
 def lab(**overrides: object) -> Lab:

@@ -15,32 +15,40 @@ from rich.console import Console as Terminal
 from rich.table import Table
 
 from swarm.comms.messages import ship, work
-from swarm.errors import RunFailedError
+from swarm.comms.messages.subcontract import Carry
+from swarm.errors import RunFailedError, boundary
 from swarm.kernel.message import Message
 from swarm.kernel.rng import Stream
 from swarm.pipeline.evaluation.spec import Evaluate, Evaluated
 from swarm.pipeline.pretraining.recipe import train_spec
 from swarm.pipeline.pretraining.spec import Trained
+from swarm.pipeline.wire import codec
 from swarm.runtime.launch import Outcome, Perform, Result
 from swarm.scenarios.research_lab import ResearchLab
 from swarm.units import Flops
 
-WATCH = ("ship.announced", "ship.swapped", "ship.rolled_back")
+WATCH = ("ship.announced", "ship.swapped", "ship.rolled_back", "subcontract.carry")
 
 MessageT = TypeVar("MessageT", bound=Message)
+ChangeT = TypeVar("ChangeT", ship.Swapped, ship.RolledBack)
 
 Ship = dict[str, str]
 
 
 def finish(config: ResearchLab, corpus: str, result: Result, perform: Perform) -> dict[str, object]:
     """Sums a run up: writes ``ledger.json`` and returns the facts for the summary."""
-    ships = [m for _, m in result.watched if isinstance(m, ship.Announced)]
+    told = [(due, opened(message)) for due, message in result.watched]
+    ships = [m for _, m in told if isinstance(m, ship.Announced)]
+    if not ships and result.is_at_rest:
+        raise RunFailedError(
+            what="the lab came to rest before it had a ship: generation 0 could not be measured;"
+            " see notes/integrator-0.md, and raise money.integrator_capital or the pool"
+        )
     if not ships:
         return {"parts_left_of_original": None, "swapped_parts": []}
-    # Several actors are told of each change: equal messages of one instant are one change.
-    told = dict.fromkeys(result.watched)
-    swaps = [(due, m) for due, m in told if isinstance(m, ship.Swapped)]
-    undone = [(due, m) for due, m in told if isinstance(m, ship.RolledBack)]
+    swaps = _once([(due, m) for due, m in told if isinstance(m, ship.Swapped)])
+    undone = _once([(due, m) for due, m in told if isinstance(m, ship.RolledBack)])
+    ships.sort(key=lambda one: one.generation)
     original, final = dict(ships[0].parts), dict(ships[-1].parts)
     ledger = [_entry(due, m) for due, m in swaps] + [_entry(due, m) for due, m in undone]
     ledger.sort(key=lambda entry: entry["tick"])
@@ -55,7 +63,8 @@ def finish(config: ResearchLab, corpus: str, result: Result, perform: Perform) -
     if config.work.audit_seeds:
         facts["audit"] = audit(config, corpus, original, final, perform)
     whole = {"original": original, "final": final, "entries": ledger, **facts}
-    (result.path / "ledger.json").write_text(json.dumps(whole, indent=1) + "\n")
+    with boundary(RunFailedError, f"writing the ledger in {result.path}"):
+        (result.path / "ledger.json").write_text(json.dumps(whole, indent=1) + "\n")
     return {**facts, "ledger": ledger}
 
 
@@ -126,6 +135,21 @@ def tell(outcome: Outcome, terminal: Terminal) -> None:
             f" ({audit_facts['seeds']} fresh seeds an arm)",
             highlight=False,
         )
+
+
+def opened(message: Message) -> Message:
+    """Returns what was carried, if it is about the ship; any other message as it is."""
+    if isinstance(message, Carry) and message.payload.startswith('{"type":"ship.'):
+        return codec().decode(message.payload.encode())
+    return message
+
+
+def _once(told: Sequence[tuple[int, ChangeT]]) -> list[tuple[int, ChangeT]]:
+    """Keeps the first of each change: several actors are told of it, at their own times."""
+    first: dict[str, tuple[int, ChangeT]] = {}
+    for due, message in told:
+        first.setdefault(message.contract, (due, message))
+    return list(first.values())
 
 
 def _entry(due: int, message: ship.Swapped | ship.RolledBack) -> dict[str, Any]:  # Any: JSON

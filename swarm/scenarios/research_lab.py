@@ -3,8 +3,9 @@
 A scenario file chooses counts and budgets; here they become a graph, a pool, roles and minds.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
@@ -30,17 +31,29 @@ class Section(BaseModel):
     """Base of the config's sections."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
     )
+
+
+def own_params(fields: Mapping[str, object]) -> dict[str, int | float | str]:
+    """Returns what a topology of this lab takes by default; empty for its own defaults."""
+    return dict(SMALL_WORLD) if fields.get("topology") == "small_world" else {}
 
 
 class GraphConfig(Section):
     """The coordination graph between peers."""
 
+    FOLLOWERS: ClassVar[Mapping[str, str]] = {"topology": "params"}
+    """Another topology takes its own parameters: its choice draws their default anew."""
+
     topology: str = "small_world"
     """A file of ``comms/topologies``."""
-    params: dict[str, int | float | str] = SMALL_WORLD
-    """What that topology takes beyond the number of actors and the seed."""
+    params: dict[str, int | float | str] = Field(default_factory=own_params)
+    """What that topology takes beyond the number of actors and the seed; by default its own."""
     latency: int = Field(default=60, ge=1)
     """Virtual seconds along any edge; also the lookahead."""
 
@@ -75,10 +88,8 @@ class WorkConfig(Section):
     """Nominal operations of a checkpoint."""
     max_params: int = Field(default=2_000_000, ge=1)
     """A larger model fails with kind ``limit``."""
-    base_seeds: int = Field(default=8, ge=2)
-    """Fresh seeds on which a ship's base arm is measured."""
-    review_seeds: int = Field(default=4, ge=2)
-    """Fresh seeds of the first look of a review."""
+    base_seeds: int = Field(default=8, ge=8)
+    """Fresh seeds on which a ship's base arm is measured; the gate's last look needs eight."""
     claim_threshold_bpb: float = Field(default=0.12, ge=0)
     """A single trial that gains less is not claimed."""
     audit_seeds: int = Field(default=5, ge=0)

@@ -47,10 +47,10 @@ def test_a_function_lives_with_its_noun() -> None:
 @pytest.mark.parametrize(
     "path", [p for p in OURS if p.name == "__init__.py" and p.parent != PACKAGE], ids=name_of
 )
-def test_a_package_front_holds_a_docstring_only(path: Path) -> None:
-    body = ast.parse(path.read_text()).body
+def test_a_package_front_holds_a_docstring_only_or_says_why_it_breaks_s9(path: Path) -> None:
+    tree = ast.parse(path.read_text())
 
-    assert len(body) == 1
+    assert len(tree.body) == 1 or "against S9" in (ast.get_docstring(tree) or "")
 
 
 def test_what_swarm_exports_is_short_and_sorted() -> None:

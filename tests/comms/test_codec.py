@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import msgspec
 import pytest
 
@@ -17,6 +19,19 @@ def test_what_is_encoded_decodes_to_an_equal_message() -> None:
     message = cn.Refuse(contract=ContractId("ada-0/1"), reason='full of "quotes" \n and ☃')
 
     assert codec().decode(codec().encode(message)) == message
+
+
+def test_messages_encoded_together_are_cut_where_each_would_end_alone() -> None:
+    messages = [
+        cn.Refuse(contract=ContractId("ada-0/1"), reason="a line\nand another ☃\n"),
+        work.Start(),
+        cn.Refuse(contract=ContractId("ada-0/2"), reason=""),
+    ]
+
+    payload, offsets = codec().encode_all(messages)
+
+    parts = [payload[a:b] for a, b in pairwise(offsets.tolist())]
+    assert parts == [codec().encode(message) for message in messages]
 
 
 @pytest.mark.parametrize(
