@@ -13,9 +13,9 @@ from swarm.errors import UsageError
 from swarm.units import Ticks
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
-Path: TypeAlias = tuple[str, ...]
+Key: TypeAlias = tuple[str, ...]
 """A dotted key, cut at its dots."""
-Leaf: TypeAlias = tuple[Path, object]
+Leaf: TypeAlias = tuple[Key, object]
 """A field and what it is set to."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -125,14 +125,14 @@ def _decode(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        decoded: object = json.loads(value, parse_constant=float.fromhex)
+        decoded: object = json.loads(value)
     except (ValueError, RecursionError):
         return value
     is_kept = decoded is None or isinstance(decoded, bool | str)
     return value if is_kept else decoded
 
 
-def _leaves(kind: type[BaseModel] | None, path: Path, value: object) -> Iterator[Leaf]:
+def _leaves(kind: type[BaseModel] | None, path: Key, value: object) -> Iterator[Leaf]:
     """Yields the fields that an override sets; an object in place of a section sets several."""
     inner = _section(kind, path)
     if inner is None or not isinstance(value, Mapping):
@@ -143,7 +143,7 @@ def _leaves(kind: type[BaseModel] | None, path: Path, value: object) -> Iterator
             yield (*path, *below), leaf
 
 
-def _section(kind: type[BaseModel] | None, path: Path) -> type[BaseModel] | None:
+def _section(kind: type[BaseModel] | None, path: Key) -> type[BaseModel] | None:
     """Returns the model at a path, None if there is no section."""
     for part in path:
         field = kind.model_fields.get(part) if kind else None
@@ -152,7 +152,7 @@ def _section(kind: type[BaseModel] | None, path: Path) -> type[BaseModel] | None
     return kind
 
 
-def _redraw(kind: type[BaseModel], values: dict[str, Any], path: Path, value: object) -> None:
+def _redraw(kind: type[BaseModel], values: dict[str, Any], path: Key, value: object) -> None:
     """Draws the default anew that depends on the field which is set."""
     section = _section(kind, path[:-1])
     follower = getattr(section, "FOLLOWERS", {}).get(path[-1])
@@ -164,7 +164,7 @@ def _redraw(kind: type[BaseModel], values: dict[str, Any], path: Path, value: ob
         )
 
 
-def _assign(values: dict[str, Any], path: Path, value: object) -> None:  # Any: JSON
+def _assign(values: dict[str, Any], path: Key, value: object) -> None:  # Any: JSON
     inner = values
     for part in path[:-1]:
         inner = inner.setdefault(part, {})
@@ -176,7 +176,7 @@ def _assign(values: dict[str, Any], path: Path, value: object) -> None:  # Any: 
 def _validate(
     kind: type[ConfigT],
     values: dict[str, Any],  # Any: JSON
-    texts: Mapping[Path, str],
+    texts: Mapping[Key, str],
 ) -> ConfigT:
     """Validates; a field that wants text, or a list of it, gets the text that was given."""
     try:
@@ -192,7 +192,7 @@ def _validate(
     return kind.model_validate(values)
 
 
-def _names(error: ErrorDetails) -> Path:
+def _names(error: ErrorDetails) -> Key:
     return tuple(str(part) for part in error["loc"])
 
 

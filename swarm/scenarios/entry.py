@@ -22,7 +22,7 @@ from swarm.scenarios.lab import Lab
 EXIT_CODES = {"ok": 0, "failed": 1, "interrupted": 130}
 
 MAX_ACTORS = 10_000_000
-"""More than that fits no machine this was tried on, and is more likely a slip of the finger."""
+"""A number above this is more likely a slip of the finger than a lab."""
 
 
 class LabFactory(Protocol):
@@ -226,7 +226,9 @@ def _expect_host(host: str, *, workers: int | None, address: str | None) -> None
         raise UsageError(what=f"--workers must be at least 1, came {workers}")
     if host == "inline" and (workers is not None or address is not None):
         flag = "--workers" if workers is not None else "--address"
-        raise UsageError(what=f"{flag} is for --runtime ray, this run is inline; leave one out")
+        raise UsageError(
+            what=f"{flag} is for --runtime ray, which this run is not; add it or leave {flag} out"
+        )
 
 
 def _expect_bearable(n_actors: int) -> None:

@@ -10,6 +10,8 @@ from swarm.scenarios.config import (
 )
 from swarm.scenarios.entry import scale_counts
 from swarm.scenarios.full_lab import COUNTS, FullLab
+from swarm.scenarios.gossip import Gossip
+from swarm.scenarios.two_researchers import TwoResearchers
 
 
 def test_dotted_keys_reach_into_sections_and_keep_the_rest() -> None:
@@ -17,6 +19,68 @@ def test_dotted_keys_reach_into_sections_and_keep_the_rest() -> None:
 
     assert (config.pool.nodes, config.pool.gpus_per_node, config.seed) == (2, 8, 3)
     assert config.graph.params == {"degree": 6, "rewired": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("settings", "topology", "params"),
+    [
+        ({}, "small_world", {"degree": 12, "rewired": 0.3}),
+        ({"graph.params.degree": "8"}, "small_world", {"degree": 8, "rewired": 0.3}),
+        ({"graph.params": '{"rewired": 0.5}'}, "small_world", {"rewired": 0.5}),
+        ({"graph.params": "{}"}, "small_world", {}),
+        ({"graph.topology": "star"}, "star", {}),
+        ({"graph": '{"topology": "star"}'}, "star", {}),
+        (
+            {"graph.params.degree": "6", "graph.topology": "random_regular"},
+            "random_regular",
+            {"degree": 6},
+        ),
+        (
+            {"graph.topology": "edge_list", "graph.params.path": "who.txt"},
+            "edge_list",
+            {"path": "who.txt"},
+        ),
+    ],
+)
+def test_a_topology_brings_its_own_parameters_and_settings_change_them(
+    settings: dict[str, str], topology: str, params: dict[str, object]
+) -> None:
+    graph = configure(FullLab, settings).graph
+
+    assert (graph.topology, graph.params, graph.latency) == (topology, params, 60)
+
+
+def test_a_small_world_is_the_same_in_every_lab() -> None:
+    config = configure(TwoResearchers, {"graph.topology": "small_world"})
+
+    assert config.graph == configure(FullLab, {}).graph
+
+
+@pytest.mark.parametrize("text", ["search", '["search"]'])
+def test_the_minds_of_a_role_are_a_name_or_a_list_and_others_keep_theirs(text: str) -> None:
+    minds = configure(FullLab, {"minds.data_researcher": text}).minds
+
+    assert minds == {**configure(FullLab, {}).minds, "data_researcher": ("search",)}
+
+
+def test_an_object_replaces_a_plain_field_and_a_dotted_key_changes_one_entry() -> None:
+    whole = configure(FullLab, {"roles": '{"director": 1}'}).roles
+    single = configure(FullLab, {"roles.reviewer": "3"}).roles
+
+    assert whole == {"director": 1}
+    assert single == {**COUNTS, "reviewer": 3}
+
+
+def test_a_field_of_text_gets_its_text_though_it_looks_like_a_number() -> None:
+    config = configure(FullLab, {"pool.device": "5", "graph.topology": "1e3", "corpus": "7"})
+
+    assert (config.pool.device, config.graph.topology, str(config.corpus)) == ("5", "1e3", "7")
+
+
+def test_words_for_truth_are_for_fields_that_are_true_or_false() -> None:
+    assert configure(Gossip, {"log": "false"}).log is False
+    with pytest.raises(UsageError, match=r"key 'pool\.nodes'.* came 'true'"):
+        configure(FullLab, {"pool.nodes": "true"})
 
 
 def test_a_config_is_frozen_and_every_field_is_documented() -> None:
@@ -38,6 +102,11 @@ def test_a_config_is_frozen_and_every_field_is_documented() -> None:
         ("pool.nodes", "0", "key 'pool.nodes': input should be greater than or equal to 1"),
         ("pool", "3", "key 'pool'"),
         ("roles.reviewer", "-1", "key 'roles.reviewer'"),
+        ("money.budget", "inf", "key 'money.budget': input should be a finite number"),
+        ("money.budget", "1e999", "key 'money.budget': input should be a finite number"),
+        ("work.claim_threshold_bpb", "NaN", "input should be a finite number"),
+        ("graph.params.rewired", "Infinity", "key 'graph.params.rewired"),
+        ("graph.topology.x", "1", "--set graph.topology.x: 'topology' is a single value"),
         ("service_edges", "maybe", "key 'service_edges': input should be 'on' or 'off'"),
     ],
 )

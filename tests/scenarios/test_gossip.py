@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import duckdb
+import pytest
 
+from swarm.errors import UsageError
 from swarm.runtime.launch import Options, Outcome
 from swarm.scenarios import gossip
 
@@ -44,3 +46,32 @@ def test_digests_depend_on_the_seed_alone(tmp_path: Path) -> None:
 
     assert {digests(outcome) for outcome in same} == {digests(first)}
     assert digests(run(tmp_path / "g", seed=2)) != digests(first)
+
+
+def test_gossip_takes_two() -> None:
+    with pytest.raises(UsageError, match="gossip needs at least 2 gossipers, came 1"):
+        gossip.lab(**{"roles.gossiper": 1})
+
+
+def test_an_edge_list_names_the_gossipers(tmp_path: Path) -> None:
+    path = tmp_path / "who.txt"
+    path.write_text("gossiper-0 gossiper-1\ngossiper-1 gossiper-2\n")
+    lab = gossip.lab(
+        rounds=2, topology="edge_list", **{"roles.gossiper": 3, "params.path": str(path)}
+    )
+
+    outcome = lab.run(Options(out=tmp_path / "run", is_live=False))
+
+    assert outcome.summary["kinds"] == {"gossip.token": 6, "work.start": 3}
+
+
+def test_degree_is_short_for_the_parameter_of_a_small_world(tmp_path: Path) -> None:
+    short = gossip.lab(rounds=3, degree=4, **{"roles.gossiper": 20})
+    long = gossip.lab(rounds=3, **{"roles.gossiper": 20, "params.degree": 4})
+
+    outcomes = [
+        lab.run(Options(out=tmp_path / name, is_live=False))
+        for name, lab in (("short", short), ("long", long))
+    ]
+
+    assert digests(outcomes[0]) == digests(outcomes[1])
