@@ -24,11 +24,12 @@ from swarm.analysis.run import Run
 from swarm.comms.messages import ship
 from swarm.errors import RunFailedError, SwarmError, UsageError
 from swarm.kernel.rng import Stream
+from swarm.pipeline.disciplines import DISCIPLINES
 from swarm.pipeline.evaluation.run import evaluate
 from swarm.pipeline.evaluation.spec import Evaluate, Evaluated
-from swarm.pipeline.pretraining.recipe import train_spec
 from swarm.pipeline.pretraining.run import train
 from swarm.pipeline.pretraining.spec import Trained
+from swarm.pipeline.recipe import train_spec
 from swarm.pipeline.student import quantile
 from swarm.pipeline.workbench import Workbench
 from swarm.units import Flops
@@ -131,6 +132,8 @@ def ledger_gain(run: Run) -> Interval:
     """Adds up the swaps that stood until the end; bounds add up to an interval that is wide."""
     standing: list[tuple[str, str, Interval]] = []
     for row in run.parts.iter_rows(named=True):
+        if DISCIPLINES[row["part"]].benchmark != "bpb":
+            continue  # its gain is in another unit
         if row["event"] == "swap":
             gain = Interval(row["gain_bpb"], row["gain_low_bpb"], row["gain_high_bpb"])
             standing.append((row["part"], row["new_hash"], gain))

@@ -45,6 +45,11 @@ class RunFailedError(SwarmError):
 
 
 @dataclass(eq=False, kw_only=True)
+class LostError(RunFailedError):
+    """A process or machine that the run needs is gone; from the last snapshot it can go on."""
+
+
+@dataclass(eq=False, kw_only=True)
 class ProtocolError(SwarmError):
     """A message arrived that the receiver's protocol state does not allow."""
 

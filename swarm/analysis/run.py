@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from swarm.analysis import tables
@@ -155,16 +156,30 @@ class Run:
         self._connection.execute(f"create view segments as {query}")
 
     def _actors(self) -> pa.Table:
+        """Returns everybody by rank; the manifest's word counts where the file has another."""
+        expected = self._roster_table()
         path = self.path / "actors.parquet"
         try:
             with boundary(RunFailedError, f"reading {path}"):
-                return pq.read_table(path, columns=["rank", "actor", "role"])
+                found = pq.read_table(path, columns=expected.column_names)
+            if not found.equals(expected):
+                self._problems.append(f"{path} is damaged; names were taken from the manifest")
         except SwarmError as wrong:
             self._problems.append(f"{wrong}; names were taken from the manifest")
-        ranks = range(len(self.roster))
-        names = [self.roster.name(rank) for rank in ranks]
-        roles = [self.roster.role(rank) for rank in ranks]
-        columns = {"rank": pa.array(ranks, pa.int32()), "actor": names, "role": roles}
+        return expected
+
+    def _roster_table(self) -> pa.Table:
+        numbers = [pa.array(range(n)) for _, n in self.roster.counts]
+        roles = [pa.repeat(role, n) for role, n in self.roster.counts]
+        names = [
+            pc.binary_join_element_wise(role, number.cast(pa.string()), "-")
+            for role, number in zip(roles, numbers, strict=True)
+        ]
+        columns = {
+            "rank": pa.chunked_array([pa.array(range(len(self.roster)), pa.int32())]),
+            "actor": pa.chunked_array(names, pa.string()),
+            "role": pa.chunked_array(roles, pa.string()),
+        }
         return pa.table(columns)
 
     def _records(self) -> pa.Table:

@@ -5,7 +5,6 @@ rank of a row over all shards follows from the sizes of the buckets (one per ins
 alone: a small table says by how much the rows of each bucket are shifted, and nothing is sorted.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from swarm.comms.log import SCHEMA
-from swarm.errors import InvariantError, RunFailedError, SwarmError, boundary
+from swarm.comms.log_reader import keys_of, list_segments, read_segment
+from swarm.errors import SwarmError
 from swarm.kernel.envelope import PHASES
-
-_NAME = re.compile(r"(\d{4,})-(\d{6,})\.parquet")
 
 
 class Bucket(NamedTuple):
@@ -60,27 +56,23 @@ def read_segments(folder: Path, *, n_shards: int, is_sealed: bool) -> Segments:
     """
     files: list[Path] = []
     buckets: list[Bucket] = []
-    problems: list[str] = []
     ends = dict.fromkeys(range(n_shards), -1)
-    expected = dict.fromkeys(range(n_shards), 0)
-    for path in sorted(folder.glob("*.parquet")):
-        match = _NAME.fullmatch(path.name)
-        if match is None:
-            problems.append(f"{path} is not named like a segment and was left out")
-            continue
-        shard, number = int(match[1]), int(match[2])
+    expected: dict[int, int] = {}
+    found, problems = list_segments(folder)
+    for shard, number, path in found:
         problems += _gap(shard, expected.get(shard, 0), number)
         expected[shard] = number + 1
         try:
-            found = _buckets(path, shard=shard, file=len(files))
+            new = _buckets(read_segment(path), shard=shard, file=len(files))
         except SwarmError as damaged:
             problems.append(
                 f"{damaged}; it was left out, and sequence numbers after it are too low"
             )
             continue
         files.append(path)
-        buckets += found
-        ends[shard] = found[-1].key
+        buckets += new
+        if shard in ends:  # others wrote before the run was resumed on fewer shards
+            ends[shard] = new[-1].key
     if not is_sealed:
         horizon = min(ends.values())
         buckets = [bucket for bucket in buckets if bucket.key <= horizon]
@@ -101,24 +93,9 @@ def _gap(shard: int, expected: int, number: int) -> list[str]:
     ]
 
 
-def _buckets(path: Path, *, shard: int, file: int) -> list[Bucket]:
-    """Reads a segment; raises if it is damaged."""
-    with (
-        boundary(RunFailedError, f"segment {path} is damaged"),
-        pq.ParquetFile(path, page_checksum_verification=True) as segment,
-    ):
-        table = segment.read()
-        if not table.schema.equals(SCHEMA) or not len(table):
-            raise InvariantError(
-                rule=f"columns of segment {path}",
-                expected=", ".join(SCHEMA.names),
-                came=f"{len(table)} rows of {', '.join(table.schema.names)}",
-            )
-        keys = table["due"].to_numpy() * PHASES + table["phase"].to_numpy()
-    steps = np.diff(keys)
-    if (steps < 0).any():
-        raise InvariantError(rule=f"order of segment {path}", expected="rising", came="falling")
-    starts = [0, *(np.flatnonzero(steps) + 1).tolist()]
+def _buckets(rows: pa.Table, *, shard: int, file: int) -> list[Bucket]:
+    keys = keys_of(rows)
+    starts = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist()]
     ends = [*starts[1:], len(keys)]
     return [
         Bucket(int(keys[first]), shard, file, first, end - first)

@@ -61,11 +61,24 @@ class Codec:
         """
         try:
             return self._decoder.decode(payload)
-        except msgspec.DecodeError as wrong:
+        except (ValueError, RecursionError) as wrong:  # of which DecodeError is one
             raise WireError(
                 where="message",
                 expected="one of the known types",
                 came=f"{payload!r:.200} ({wrong})",
+            ) from wrong
+
+    def decode_lines(self, lines: bytes | memoryview) -> list[Message]:
+        """Returns the messages that lines of JSON hold, one a line.
+
+        Raises:
+            WireError: As ``decode``; which line it is is not said.
+        """
+        try:
+            return self._decoder.decode_lines(lines)
+        except (ValueError, RecursionError) as wrong:
+            raise WireError(
+                where="messages", expected="lines of known types", came=str(wrong)
             ) from wrong
 
     def decode_as(self, payload: bytes, kind: type[MessageT]) -> MessageT:

@@ -53,7 +53,7 @@ class ChainDigest:
     def update(
         self,
         columns: NDArray[np.int64],
-        buffer: bytes | bytearray,
+        buffer: bytes | bytearray | memoryview,
         offsets: NDArray[np.int64],
     ) -> None:
         """Adds rows in canonical order.

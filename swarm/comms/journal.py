@@ -7,6 +7,7 @@ not match ends what is read, and says where.
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from zlib import crc32
@@ -32,12 +33,16 @@ class JournalWriter:
 
     Args:
         path: The journal's file, created if it is not there.
+        cut_at: Bytes of it that stay; by default all.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, cut_at: int | None = None) -> None:
         self._path = path
         with boundary(RunFailedError, f"opening the journal {path}"):
             self._file = path.open("ab")
+            if cut_at is not None:
+                self._file.truncate(cut_at)
+            self.n_bytes = self._file.seek(0, os.SEEK_END)
 
     def append(self, records: Iterable[Record]) -> None:
         """Writes records and waits until the disk has them."""
@@ -48,10 +53,25 @@ class JournalWriter:
             self._file.write(lines)
             self._file.flush()
             os.fsync(self._file.fileno())
+        self.n_bytes += len(lines)
 
     def close(self) -> None:
         """Closes the file; everything appended is already durable."""
         self._file.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalText:
+    """What can be read of a journal."""
+
+    records: list[Record]
+    """Up to the first line that is not whole."""
+    n_bytes: int
+    """Where these end."""
+    problem: WireError | None
+    """What is wrong there; None if all lines are whole."""
+    behind: list[Record]
+    """Records of whole lines behind that place. They can be trusted, each by its own checksum."""
 
 
 def read_journal(path: Path) -> tuple[list[Record], WireError | None]:
@@ -60,28 +80,54 @@ def read_journal(path: Path) -> tuple[list[Record], WireError | None]:
     Returns:
         The records before that point, and what is wrong there, if anything.
     """
+    text = read_journal_text(path)
+    return text.records, text.problem
+
+
+def read_journal_text(path: Path) -> JournalText:
+    """Reads a journal, what stands behind damaged lines included.
+
+    Raises:
+        RunFailedError: If there is no such file, or the disk refuses.
+    """
     with boundary(RunFailedError, f"reading the journal {path}"):
         data = path.read_bytes()
+    return parse_journal(data, name=path)
+
+
+def parse_journal(data: bytes, *, name: object) -> JournalText:
+    """Reads the bytes of a journal; ``name`` is how the problem calls it."""
     records: list[Record] = []
-    at = 0
+    behind: list[Record] = []
+    n_bytes, problem, at = 0, None, 0
     while at < len(data):
         end = data.find(b"\n", at)
         line = data[at : end if end >= 0 else len(data)]
-        try:
-            if end < 0 or int(line[:8], 16) != crc32(line[9:]):
-                return records, _cut(path, at, "a line whose checksum matches", line)
-            records.append(msgspec.json.decode(line[9:], type=Record))
-        except (ValueError, msgspec.DecodeError) as wrong:
-            return records, _cut(path, at, "a record", line, str(wrong))
-        at = end + 1
-    return records, None
+        record, wrong = _record(line) if end >= 0 else (None, "the line is cut")
+        if problem is None and record is None:
+            problem = WireError(
+                where=f"journal {name} at byte {at}",
+                expected="a checksum and a record",
+                came=f"{line!r:.80} ({wrong})",
+            )
+        if record is not None:
+            (records if problem is None else behind).append(record)
+        at += len(line) + 1
+        n_bytes = at if problem is None else n_bytes
+    return JournalText(records=records, n_bytes=n_bytes, problem=problem, behind=behind)
+
+
+def _record(line: bytes) -> tuple[Record | None, str]:
+    """Returns the record of a line, or None and why there is none."""
+    body = line[9:]
+    if line[:9] != b"%08x " % crc32(body):
+        return None, "the checksum does not match"
+    try:
+        return msgspec.json.decode(body, type=Record), ""
+    except (ValueError, RecursionError) as wrong:
+        return None, str(wrong)
 
 
 def _line(record: Record) -> bytes:
     body = msgspec.json.encode(record)
     return b"%08x %s\n" % (crc32(body), body)
-
-
-def _cut(path: Path, at: int, expected: str, line: bytes, wrong: str = "") -> WireError:
-    came = f"{line!r:.80}" + (f" ({wrong})" if wrong else "")
-    return WireError(where=f"journal {path} at byte {at}", expected=expected, came=came)

@@ -7,7 +7,7 @@ tail that was lost is computed again, never guessed.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 
@@ -107,6 +107,19 @@ class LogWriter:
     def kind_counts(self) -> dict[str, int]:
         """Returns how many messages of each kind were sealed."""
         return {tag: int(n) for tag, n in zip(self._tags, self._counts, strict=True) if n}
+
+    def go_on(self, *, n_segments: int, kinds: Mapping[str, int], n_bytes: int) -> None:
+        """Goes on behind a log that was cut at a snapshot; called before anything is written.
+
+        Args:
+            n_segments: Segments of this number that are there.
+            kinds: What ``kind_counts`` said.
+            n_bytes: What ``bytes_written`` said.
+        """
+        self._segments = n_segments
+        self.bytes_written = n_bytes
+        for tag, n in kinds.items():
+            self._counts[self._tags.index(tag)] = n
 
     def seal(self) -> None:
         """Writes what has gathered as one segment and updates the digests."""

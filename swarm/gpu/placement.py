@@ -1,20 +1,38 @@
 """Placement: which nodes a gang gets.
 
-A policy only counts idle GPUs per node. It must be *monotone*: a gang that fits in some idle
-GPUs fits when more are idle. Prices of the sealed-bid mechanism are defined by that.
+One file per policy lies in ``placements/``. A policy only counts idle GPUs per node. It must be
+*monotone*: a gang that fits in some idle GPUs fits when more are idle; and what fits may depend on
+how many GPUs are idle on how many nodes, but not on which nodes these are. Prices of the
+sealed-bid mechanism are defined by that.
 """
 
+import importlib
+import pkgutil
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+import swarm.gpu.placements
+from swarm.errors import UsageError
 from swarm.gpu.leases import Take
+from swarm.gpu.placements.consolidate import Consolidate
+from swarm.gpu.placements.slices import NO_SLICES, Slices
+
+__all__ = ["Consolidate", "Placement", "placement", "placements"]
 
 
 class Placement(Protocol):
     """A way to choose nodes, without arguments to construct and without state."""
 
+    is_countable: ClassVar[bool]
+    """Whether a gang of whole GPUs fits exactly if that many are idle, on whatever nodes."""
+
     def place(
-        self, gpus: int, *, idle: Sequence[int], sizes: Sequence[int]
+        self,
+        gpus: int,
+        *,
+        idle: Sequence[int],
+        sizes: Sequence[int],
+        slices: Slices = NO_SLICES,
     ) -> tuple[Take, ...] | None:
         """Returns where a gang goes, or None if it does not fit.
 
@@ -22,53 +40,40 @@ class Placement(Protocol):
             gpus: Gang size, at least 1.
             idle: Idle GPUs of each node, in node order.
             sizes: All GPUs of each node.
+            slices: What is free on GPUs that are shared.
+        """
+
+    def place_slice(self, milli: int, *, idle: Sequence[int], slices: Slices) -> Take | None:
+        """Returns on which GPU a slice goes, or None if it does not fit.
+
+        Args:
+            milli: Thousandths of a GPU, 1 to 999.
+            idle: Wholly idle GPUs of each node, in node order.
+            slices: What is free on GPUs that others share.
         """
 
     def largest(self, *, idle: Sequence[int], sizes: Sequence[int]) -> int:
         """Returns the largest gang that fits; every smaller one fits as well."""
 
 
-class Consolidate:
-    """As few nodes as possible, and the fullest node that has room.
+def placements() -> list[str]:
+    """Returns the names that ``placement`` knows: the files of ``gpu/placements``, sorted."""
+    return sorted(
+        info.name
+        for info in pkgutil.iter_modules(swarm.gpu.placements.__path__)
+        if info.name != "slices"
+    )
 
-    A gang no larger than a node goes to one node, fewest idle GPUs first, ties by node id. A
-    larger one takes wholly idle nodes, lowest id first, and its remainder goes to one more node
-    by the same rule.
 
-    Source:
-        The ``consolidate`` placer of HeliosArtifact (Hu et al., SC'21), for equal nodes.
-        Deviation: nodes may differ; a node counts as whole if it has the size of the largest.
+def placement(name: str) -> Placement:
+    """Returns the policy of that name; ``count.py`` holds the class ``Count``.
+
+    Raises:
+        UsageError: If there is none of that name; the sentence lists those there are.
     """
-
-    def place(
-        self, gpus: int, *, idle: Sequence[int], sizes: Sequence[int]
-    ) -> tuple[Take, ...] | None:
-        """Returns where a gang goes, or None if it does not fit."""
-        size = max(sizes)
-        n_whole, rest = divmod(gpus, size) if gpus > size else (0, gpus)
-        whole: list[int] = []
-        if n_whole:
-            whole = [node for node, n_idle in enumerate(idle) if n_idle == size][:n_whole]
-            if len(whole) < n_whole:
-                return None
-        takes = [Take(node=node, gpus=size) for node in whole]
-        if rest:
-            node = _fullest_with_room(rest, idle=idle, without=whole)
-            if node is None:
-                return None
-            takes.append(Take(node=node, gpus=rest))
-        return tuple(sorted(takes, key=lambda take: take.node))
-
-    def largest(self, *, idle: Sequence[int], sizes: Sequence[int]) -> int:
-        """Returns the largest gang that fits; every smaller one fits as well."""
-        size = max(sizes)
-        n_whole = sum(n_idle == size for n_idle in idle)
-        return n_whole * size + max((n_idle for n_idle in idle if n_idle < size), default=0)
-
-
-def _fullest_with_room(gpus: int, *, idle: Sequence[int], without: Sequence[int]) -> int | None:
-    best: int | None = None
-    for node, n_idle in enumerate(idle):
-        if n_idle >= gpus and (best is None or n_idle < idle[best]) and node not in without:
-            best = node
-    return best
+    known = placements()
+    if name not in known:
+        raise UsageError(what=f"there is no placement {name!r}; choose one of {', '.join(known)}")
+    module = importlib.import_module(f"{swarm.gpu.placements.__name__}.{name}")
+    made: Placement = getattr(module, name.title().replace("_", ""))()
+    return made

@@ -1,36 +1,40 @@
 """Pool: which GPUs are idle, which are leased, who waits, and the books that must add up.
 
 A pool is state: one Struct that encodes to JSON and back, so that it can live inside an actor's
-state. It decides nothing. A round is: ``awards = mechanism.allocate(pool.queue, pool.view(...),
-now)``, then ``pool.grant(award, now, ...)`` for each, at the same instant.
+state. It decides nothing. A round is: ask the mechanism with ``pool.line(mechanism)`` and
+``pool.view(...)``, carry out its stops, then its awards, at the same instant; ``rounds.py`` does.
 
 States of a request: waiting -> held -> begun -> gone. ``grant`` leads to held or straight to begun,
 ``begin`` from held to begun, ``withdraw`` from waiting to gone, ``release`` from held or begun to
-gone.
+gone, ``preempt`` from begun to waiting. A node is up, or away (``lose``, ``restore``): its GPUs are
+neither idle nor leased then, and a lease of it is torn down whole.
+
+What is derived from the fields is kept in ``index``, made on first use and never encoded. The file
+is longer than 300 lines because every way in which a pool changes stands in one class.
 """
 
+from functools import cached_property
 from typing import NoReturn
 
 import msgspec
 
 from swarm.errors import InvariantError, UsageError
+from swarm.gpu.audit import Usage, audit, held_milli_ticks, usage
 from swarm.gpu.devices import Cluster
-from swarm.gpu.leases import Lease, Request, Share, Take
+from swarm.gpu.floor import occupy, vacate
+from swarm.gpu.index import Index
+from swarm.gpu.leases import MILLI, Lease, Request
+from swarm.gpu.line import Line, Order
 from swarm.gpu.mechanism import Award, PoolView
 from swarm.gpu.placement import Placement
+from swarm.gpu.standings import Preemptive
 from swarm.kernel.message import ContractId
-from swarm.units import Credits, GpuTicks, Ticks
+from swarm.units import Credits, Ticks
+
+NO_TIME = Ticks(0)
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """GPU time since the pool opened; offered = leased + idle."""
-
-    offered: GpuTicks
-    leased: GpuTicks
-    idle: GpuTicks
-
-
-class Pool(msgspec.Struct, kw_only=True):
+class Pool(msgspec.Struct, kw_only=True, dict=True):
     """A cluster that is leased out in gangs. Made by ``open_pool``.
 
     Time never runs backwards: every method that takes ``now`` raises ``InvariantError`` if it
@@ -42,14 +46,26 @@ class Pool(msgspec.Struct, kw_only=True):
     """The least anybody pays, in micro-credits per GPU-tick, at least 0."""
     opened_at: Ticks
     idle: list[list[int]]
-    """Idle GPUs of each node, in node order, ascending."""
+    """Wholly idle GPUs of each node, in node order, ascending."""
     counted_until: Ticks
-    idle_gpu_ticks: GpuTicks = GpuTicks(0)
-    """Idle GPU time up to ``counted_until``, summed over the idle GPUs as time passed."""
-    returned_gpu_ticks: GpuTicks = GpuTicks(0)
-    """GPU time of the leases that have been released, summed lease by lease."""
+    idle_milli_ticks: int = 0
+    """Idle time up to ``counted_until``, in thousandths of a GPU-tick, counted as it passed."""
+    returned_milli_ticks: int = 0
+    """Time of the leases that have been released, likewise, counted lease by lease."""
+    away_milli_ticks: int = 0
+    """Time of GPUs on nodes that were away, likewise, up to ``counted_until``."""
     waiting: dict[ContractId, Request] = {}
     leases: dict[ContractId, Lease] = {}
+    shared: dict[int, dict[int, int]] = {}
+    """Free thousandths, 0 to 999, by GPU and node, of GPUs that are leased in slices."""
+    away: dict[int, list[int]] = {}
+    """GPUs of the nodes that are away, by node."""
+    n_checks: int = 0
+
+    @cached_property
+    def index(self) -> Index:
+        """What is derived from the fields; every method that changes them keeps it up to date."""
+        return Index(self.cluster, self.idle, self.shared, self.leases.values())
 
     @property
     def queue(self) -> list[Request]:
@@ -58,16 +74,43 @@ class Pool(msgspec.Struct, kw_only=True):
 
     @property
     def n_idle(self) -> int:
-        """GPUs that nobody holds."""
-        return sum(map(len, self.idle))
+        """GPUs that nobody holds any part of."""
+        return sum(self.index.idle)
 
-    def view(self, placement: Placement) -> PoolView:
-        """Returns what a mechanism needs to decide a round."""
+    def line(self, order: Order) -> Line:
+        """Returns who waits, as this mechanism sees them; cheap if it is the one asked for last."""
+        return self.index.line(order, self.waiting)
+
+    def view(
+        self,
+        placement: Placement,
+        *,
+        preempts: Preemptive | None = None,
+        has_notice: bool = False,
+        now: Ticks = NO_TIME,
+    ) -> PoolView:
+        """Returns what a mechanism needs to decide a round; holds until the pool changes.
+
+        Args:
+            placement: Where gangs go.
+            preempts: The mechanism, if it may stop leases.
+            has_notice: Whether it is some time until they are stopped.
+            now: The virtual time, if it may.
+        """
+        index = self.index
+        standings = index.standings(preempts) if preempts is not None else None
         return PoolView(
-            idle=tuple(map(len, self.idle)),
-            sizes=self.cluster.sizes,
+            idle=index.idle,
+            sizes=index.sizes,
             placement=placement,
             reserve=self.reserve,
+            slices=index.slices,
+            leases=index.by_end,
+            held=index.held,
+            running=standings.at(now) if standings is not None else (),
+            standings_change_at=standings.next_change() if standings is not None else None,
+            may_preempt=standings is not None,
+            has_notice=has_notice,
         )
 
     def submit(self, request: Request) -> None:
@@ -80,10 +123,14 @@ class Pool(msgspec.Struct, kw_only=True):
         if contract in self.waiting or contract in self.leases:
             _broken("one request per contract", f"a new contract, not {contract}", f"{request}")
         self.waiting[contract] = request
+        self.index.came(request)
 
     def withdraw(self, contract: ContractId) -> Request | None:
         """Takes a request out of the queue and returns it; None if it does not wait."""
-        return self.waiting.pop(contract, None)
+        request = self.waiting.pop(contract, None)
+        if request is not None:
+            self.index.went(request)
+        return request
 
     def grant(self, award: Award, now: Ticks, *, is_begun: bool) -> Lease:
         """Turns an award into a lease; its GPUs are taken from now on.
@@ -101,22 +148,25 @@ class Pool(msgspec.Struct, kw_only=True):
         request = award.request
         if self.waiting.get(request.contract) != request:
             _broken("only who waits gets a lease", f"{request} in the queue", "no such request")
-        if sum(take.gpus for take in award.takes) != request.gpus:
-            _broken("a gang starts whole", f"{request.gpus} GPUs", f"{award.takes}")
+        if sum(MILLI * take.gpus + take.milli for take in award.takes) != request.size:
+            wanted = f"{request.gpus} GPUs" if request.gpus else f"{request.milli} thousandths"
+            _broken("a gang starts whole", wanted, f"{award.takes}")
         self._count(now)
-        shares = tuple(self._take(take, request.contract) for take in award.takes)
         lease = Lease(
             contract=request.contract,
             holder=request.holder,
-            shares=shares,
+            shares=tuple(occupy(self, take, request.contract) for take in award.takes),
             granted_at=now,
             starts_at=now,
             ends_at=Ticks(now + request.duration),
             is_begun=is_begun,
             price=award.payment,
+            request=request,
+            is_firm=award.is_firm,
         )
-        del self.waiting[request.contract]
+        self.withdraw(request.contract)
         self.leases[request.contract] = lease
+        self.index.granted(lease)
         return lease
 
     def begin(self, contract: ContractId, now: Ticks) -> Lease:
@@ -130,9 +180,53 @@ class Pool(msgspec.Struct, kw_only=True):
         if held.is_begun:
             _broken("paid time begins once", f"a lease of {contract} that is only held", f"{held}")
         ends_at = Ticks(now + held.ends_at - held.starts_at)
-        begun = msgspec.structs.replace(held, starts_at=now, ends_at=ends_at, is_begun=True)
-        self.leases[contract] = begun
-        return begun
+        return self._change(
+            held, msgspec.structs.replace(held, starts_at=now, ends_at=ends_at, is_begun=True)
+        )
+
+    def renew(self, contract: ContractId, *, duration: Ticks, price: Credits) -> Lease:
+        """Puts off the end of a lease whose time runs.
+
+        Raises:
+            InvariantError: If there is no such lease, its time does not run, or it has been given
+                notice.
+        """
+        lease = self._lease(contract)
+        if not lease.is_begun or lease.stops_at is not None:
+            _broken("what runs is renewed", f"a lease of {contract} that goes on", f"{lease}")
+        ends_at, paid = Ticks(lease.ends_at + duration), Credits(lease.price + price)
+        return self._change(lease, msgspec.structs.replace(lease, ends_at=ends_at, price=paid))
+
+    def give_notice(self, contract: ContractId, stops_at: Ticks) -> Lease:
+        """Says when a lease will be preempted, if it has not ended by then."""
+        lease = self._lease(contract)
+        return self._change(lease, msgspec.structs.replace(lease, stops_at=stops_at))
+
+    def preempt(self, contract: ContractId, now: Ticks, *, cost: Ticks = NO_TIME) -> Request:
+        """Ends a lease before its time, and puts what is left of it into the queue.
+
+        Args:
+            contract: Whose.
+            now: The virtual time.
+            cost: What stopping and resuming adds to what is left.
+
+        Raises:
+            InvariantError: If there is no such lease, or its time does not run.
+        """
+        lease = self._lease(contract)
+        if not lease.is_begun or now >= lease.ends_at:
+            _broken("what runs is preempted", f"a lease of {contract} that runs", f"{lease}")
+        self.release(contract, now)
+        asked = lease.request
+        rest = msgspec.structs.replace(
+            asked,
+            duration=Ticks(lease.ends_at - now + cost),
+            served=Ticks(asked.served + now - lease.starts_at),
+            stopped_at=now,
+            n_preemptions=asked.n_preemptions + 1,
+        )
+        self.submit(rest)
+        return rest
 
     def release(self, contract: ContractId, now: Ticks) -> Lease:
         """Ends a lease, early or at its end, and returns it; its GPUs are idle from now on.
@@ -143,63 +237,65 @@ class Pool(msgspec.Struct, kw_only=True):
         self._count(now)
         lease = self._lease(contract)
         del self.leases[contract]
+        self.index.released(lease)
         for share in lease.shares:
-            self.idle[share.node] = sorted((*self.idle[share.node], *share.gpus))
-        self.returned_gpu_ticks = GpuTicks(self.returned_gpu_ticks + _held(lease, now))
+            vacate(self, share)
+        self.returned_milli_ticks += held_milli_ticks(lease, now)
         return lease
+
+    def lose(self, node: int, now: Ticks) -> list[Lease]:
+        """Takes a node away and tears down every gang that has a part of it; returns these leases.
+
+        Their other GPUs are idle from now on: part of a gang is of no use to anybody. Losing a
+        node again does nothing.
+        """
+        torn = [
+            self.release(lease.contract, now)
+            for lease in sorted(self.leases.values(), key=lambda one: one.contract)
+            if any(share.node == node for share in lease.shares)
+        ]
+        if node not in self.away:
+            self._count(now)
+            self.away[node], self.idle[node] = self.idle[node], []
+            self.index.moved(node, -len(self.away[node]))
+        return torn
+
+    def restore(self, node: int, now: Ticks) -> None:
+        """Brings a node back that was away; its GPUs are idle from now on."""
+        if node in self.away:
+            self._count(now)
+            self.idle[node] = self.away.pop(node)
+            self.index.moved(node, len(self.idle[node]))
 
     def expired(self, now: Ticks) -> list[Lease]:
         """Returns the leases whose time is over and that ``release`` must end, by end."""
-        over = (lease for lease in self.leases.values() if lease.is_begun and lease.ends_at <= now)
-        return sorted(over, key=lambda lease: (lease.ends_at, lease.contract))
+        over: list[Lease] = []
+        for lease in self.index.by_end:
+            if lease.ends_at > now:
+                break
+            if lease.is_begun:
+                over.append(lease)
+        return over
 
     def usage(self, now: Ticks) -> Usage:
-        """Returns the GPU time offered, leased and idle since the pool opened."""
-        idle = self.idle_gpu_ticks + self.n_idle * self._passed(now)
-        running = sum(_held(lease, now) for lease in self.leases.values())
-        return Usage(
-            offered=GpuTicks(self.cluster.gpus * (now - self.opened_at)),
-            leased=GpuTicks(self.returned_gpu_ticks + running),
-            idle=GpuTicks(idle),
-        )
+        """Returns the GPU time offered, leased, idle and away since the pool opened."""
+        self._passed(now)
+        return usage(self, now)
 
     def audit(self, now: Ticks) -> None:
-        """Checks everything that must hold between two messages.
-
-        Every GPU of the cluster is idle or in one lease, once, and no other GPU is; no lease has
-        outlived its end; idle time, counted as it passed, and leased time, counted lease by
-        lease, add up to the time offered.
+        """Checks everything that must hold between two messages; ``audit.py`` says what.
 
         Raises:
             InvariantError: Naming the rule that is broken.
         """
-        held = [
-            (share.node, gpu)
-            for lease in self.leases.values()
-            for share in lease.shares
-            for gpu in share.gpus
-        ]
-        idle = [(node, gpu) for node, gpus in enumerate(self.idle) for gpu in gpus]
-        offered = [
-            (node, gpu) for node, size in enumerate(self.cluster.sizes) for gpu in range(size)
-        ]
-        if sorted(held + idle) != offered:
-            expected = f"{len(offered)} GPUs, each idle or leased once"
-            _broken("no GPU twice", expected, f"{len(idle)} idle and {len(held)} leased: {held}")
-        for lease in self.expired(Ticks(now - 1)):
-            _broken("leases end", f"{lease.contract} released at {lease.ends_at}", f"held at {now}")
-        usage = self.usage(now)
-        if usage.offered != usage.leased + usage.idle:
-            _broken("GPU time is conserved", f"{usage.offered} = leased + idle", f"{usage}")
+        audit(self, now)
 
-    def _take(self, take: Take, contract: ContractId) -> Share:
-        idle = self.idle[take.node]
-        if not 0 < take.gpus <= len(idle):
-            expected = f"1 to {len(idle)} GPUs of {self.cluster.nodes[take.node].name}"
-            _broken("only idle GPUs are leased", expected, f"{take.gpus} for {contract}")
-        share = Share(node=take.node, gpus=tuple(idle[: take.gpus]))
-        del idle[: take.gpus]
-        return share
+    def check(self, now: Ticks) -> None:
+        """Audits the pool every so often: after as many calls as keep the cost of each constant."""
+        self.n_checks += 1
+        if self.n_checks >= self.index.gpus // 8:
+            self.n_checks = 0
+            audit(self, now)
 
     def _lease(self, contract: ContractId) -> Lease:
         lease = self.leases.get(contract)
@@ -207,10 +303,18 @@ class Pool(msgspec.Struct, kw_only=True):
             _broken("only a lease can begin or end", f"a lease of {contract}", "none")
         return lease
 
+    def _change(self, before: Lease, after: Lease) -> Lease:
+        self.leases[after.contract] = after
+        self.index.released(before)
+        self.index.granted(after)
+        return after
+
     def _count(self, now: Ticks) -> None:
         passed = self._passed(now)
-        self.idle_gpu_ticks = GpuTicks(self.idle_gpu_ticks + self.n_idle * passed)
-        self.counted_until = now
+        if passed:
+            self.idle_milli_ticks += self.index.free * passed
+            self.away_milli_ticks += MILLI * sum(map(len, self.away.values())) * passed
+            self.counted_until = now
 
     def _passed(self, now: Ticks) -> int:
         if now < self.counted_until:
@@ -233,10 +337,6 @@ def open_pool(cluster: Cluster, *, reserve: Credits, now: Ticks) -> Pool:
         raise UsageError(what=f"the reserve price per GPU-tick must be at least 0, came {reserve}")
     idle = [list(range(size)) for size in cluster.sizes]
     return Pool(cluster=cluster, reserve=reserve, opened_at=now, idle=idle, counted_until=now)
-
-
-def _held(lease: Lease, now: Ticks) -> int:
-    return lease.gpus * (now - lease.granted_at)
 
 
 def _broken(rule: str, expected: str, came: str) -> NoReturn:

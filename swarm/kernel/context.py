@@ -16,6 +16,7 @@ from swarm.kernel.record import Noted, Stopped
 from swarm.kernel.rng import Stream
 from swarm.kernel.role import Context, Role
 from swarm.kernel.roster import Roster
+from swarm.kernel.snapshot import Frame, encode_state, restore_state
 from swarm.units import Ticks
 
 AnyRole: TypeAlias = Role[Any]
@@ -214,6 +215,36 @@ class ActorContext:
     def is_stopped(self) -> bool:
         """Whether the actor has ended itself."""
         return self.receive is _dead_letter
+
+    def freeze(self) -> Frame:
+        """Returns what a snapshot holds of this actor; only between windows."""
+        next_id = next(self.ids)
+        self.ids = count(next_id)
+        streams = self._streams or {}
+        return Frame(
+            state=encode_state(self.role.state),
+            next_id=next_id,
+            streams=tuple((name, stream.drawn) for name, stream in streams.items()),
+            has_acted=self.has_acted,
+            is_stopped=self.is_stopped,
+        )
+
+    def thaw(self, frame: Frame) -> None:
+        """Makes this actor, fresh from construction, what it was at a snapshot.
+
+        Raises:
+            WireError: If the frame holds no state of this role.
+        """
+        restore_state(self.role.state, frame.state)
+        self.ids = count(frame.next_id)
+        self.has_ordered = frame.has_acted
+        if frame.streams:
+            self._streams = {
+                name: Stream(seed=self._hub.seed, owner=self.me, name=name, drawn=drawn)
+                for name, drawn in frame.streams
+            }
+        if frame.is_stopped:
+            self.receive = _dead_letter
 
     def _stream(self, name: str) -> Stream:
         if self._streams is None:

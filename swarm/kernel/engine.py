@@ -90,6 +90,10 @@ class Engine:
         key = bucket_key(order.due, RELEASE)
         self._buckets[key].append((order.rank, order.answer, order.due, order.request, message))
 
+    def in_flight(self) -> Batch:
+        """Returns what is still to be delivered here, ascending by key; only between windows."""
+        return sorted(self._buckets.items())
+
     def next_due(self) -> int | None:
         """Returns the instant of the earliest event held here, or None."""
         self._merge_keys()

@@ -1,6 +1,6 @@
 """Notebooks: one markdown file per actor, written from what actors note."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from swarm.errors import RunFailedError, boundary
@@ -22,14 +22,15 @@ class NotebookSink:
     Args:
         folder: Where the notebooks stand; created when there is something to write.
         roster: Gives actors their names.
+        begun: Ranks whose notebooks are there already, up to a snapshot.
     """
 
-    def __init__(self, folder: Path, *, roster: Roster) -> None:
+    def __init__(self, folder: Path, *, roster: Roster, begun: Iterable[int] = ()) -> None:
         self._folder = folder
         self._roster = roster
         self._waiting: dict[int, list[str]] = {}
         self._n_waiting = 0
-        self._begun: set[int] = set()
+        self._begun: set[int] = set(begun)
 
     def write(self, due: int, phase: int, rows: Sequence[Envelope]) -> None:
         """Takes one bucket; keeps the notes that are in it.

@@ -10,6 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from swarm.errors import UsageError
+from swarm.kernel.rng import Stream
+
 _WORD = re.compile(r"[a-z0-9]+(?:[._][a-z0-9]+)*")
 _K1 = 1.2
 _B = 0.75
@@ -33,6 +36,40 @@ def recall(lines: Sequence[str], query: str, budget_chars: int) -> tuple[str, ..
     taken, left = [], budget_chars
     for score, at in ranked:
         if score > 0.0 and len(lines[at]) <= left:
+            taken.append(at)
+            left -= len(lines[at])
+    return tuple(lines[at] for at in sorted(taken))
+
+
+def remind(
+    how: str, lines: Sequence[str], query: str, budget_chars: int, seed: int
+) -> tuple[str, ...]:
+    """Returns the lines that a mind is shown, in order of time, within a budget.
+
+    Args:
+        how: ``relevant`` as ``recall``; ``recent``, the last ones; ``shuffled``, any; ``none``.
+        lines: A notebook, oldest first.
+        query: Words that describe what is asked.
+        budget_chars: At most so many characters in all; lines are not cut.
+        seed: Draws the lines of ``shuffled``.
+
+    Raises:
+        UsageError: If there is no such way.
+    """
+    if how == "none":
+        return ()
+    if how == "relevant":
+        return recall(lines, query, budget_chars)
+    places = list(range(len(lines)))
+    if how == "shuffled":
+        places = Stream(seed=seed, owner="notebook", name="shuffled").shuffled(places)
+    elif how != "recent":
+        raise UsageError(
+            what=f"no notebook is recalled {how!r}; there are none, recent, relevant, shuffled"
+        )
+    taken, left = [], budget_chars
+    for at in reversed(places):
+        if len(lines[at]) <= left:
             taken.append(at)
             left -= len(lines[at])
     return tuple(lines[at] for at in sorted(taken))

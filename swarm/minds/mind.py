@@ -12,7 +12,7 @@ from swarm.comms.messages.mind import ProposePart
 from swarm.comms.messages.ship import PartValue
 from swarm.errors import InvariantError, WireError
 from swarm.kernel.message import Message
-from swarm.pipeline.pretraining.values import identity
+from swarm.pipeline.values import identity
 
 FAILED_BELOW_WORST_BPB = 0.1
 """How much worse than the worst trial one counts that failed."""

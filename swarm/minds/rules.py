@@ -4,20 +4,26 @@ Untried changes come first, drawn with weights: how much such a change usually m
 trials that already had it gained on other values. Once changes of the current value have gained,
 every third proposal combines two of them. A value that was tried, or that a recalled note calls by
 its tag, is not proposed again.
+
+Notes count like trials that the history no longer has: what they say was gained is combined, and
+settings that they say gained elsewhere are tried before all others.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import ClassVar
 
 from swarm.comms.messages.mind import PartProposed, ProposePart
+from swarm.comms.messages.ship import PartValue
 from swarm.errors import WireError
 from swarm.kernel.message import Message
 from swarm.kernel.rng import Stream
+from swarm.memory.results import Result, read_results
 from swarm.minds.mind import gains_over_current, noted_words, unknown_question
-from swarm.pipeline.pretraining.menu import Change, changes
+from swarm.pipeline.menu import Change, changes
 from swarm.pipeline.pretraining.spec import Architecture, Mixture, Optimizer
-from swarm.pipeline.pretraining.values import (
+from swarm.pipeline.values import (
     Spec,
     combine,
     identity,
@@ -53,14 +59,19 @@ class Rules:
         if not isinstance(question, ProposePart):
             raise unknown_question(self, question)
         stream = Stream(seed=question.seed, owner="mind", name="rules")
-        part, gains = question.part, tried_gains(question)
-        menu = changes(part, question.current)
+        part = question.part
+        menu = _menu(part, question.current)
         noted = noted_words(question.notes)
+        results = read_results(question.notes, part)
+        gains = _with_notes(part, tried_gains(question), menu, results)
         is_open = _Untried(part, gains, noted)
         singles = [change for change in menu if is_open(change)]
         pairs = [change for change in _combinations(question, menu, gains) if is_open(change)]
+        promising = _promising(question, singles, results)
         if pairs and (not singles or stream.integer(COMBINE_EVERY) == 0):
             chosen = pairs[0]
+        elif promising is not None:
+            chosen = promising
         elif singles:
             evidence = _Evidence(question)
             weights = [_weight(change, part, evidence, noted) for change in singles]
@@ -80,7 +91,7 @@ def tried_gains(question: ProposePart) -> dict[str, float]:
         if trial.part != question.part:
             continue
         try:
-            same = identity(trial.part, trial.value)
+            same = _same(trial.part, trial.value)
         except WireError:
             continue
         found.setdefault(same, []).append(_LOST if trial.failed else trial.gain_bpb)
@@ -88,6 +99,35 @@ def tried_gains(question: ProposePart) -> dict[str, float]:
 
 
 _LOST = -1.0
+
+_menu = lru_cache(maxsize=64)(changes)
+_same = lru_cache(maxsize=4_096)(identity)
+_tag = lru_cache(maxsize=4_096)(value_tag)
+_both = lru_cache(maxsize=4_096)(combine)
+
+
+@lru_cache(maxsize=4_096)
+def _spec(part: str, value: PartValue) -> Spec:
+    return normal(read_value(part, value))
+
+
+def _with_notes(
+    part: str, gains: Mapping[str, float], menu: Sequence[Change], results: Sequence[Result]
+) -> dict[str, float]:
+    """Adds what only notes tell of the changes of a menu; the last line about a value counts."""
+    noted = {one.tag: _LOST if one.gain is None else one.gain for one in results}
+    least = _worth_while(results)
+    told = {
+        _same(part, change.value): noted[tag]
+        for change in menu
+        if noted and noted.get(tag := _tag(part, change.value), 0.0) >= least
+    }
+    return {**told, **gains}
+
+
+def _worth_while(results: Sequence[Result]) -> float:
+    """Returns which noted gain is one to build on: half of the best; the rest may be noise."""
+    return max((0.5 * one.gain for one in results if one.gain is not None), default=0.0)
 
 
 class _Untried:
@@ -97,8 +137,9 @@ class _Untried:
         self._part, self._gains, self._noted = part, gains, noted
 
     def __call__(self, change: Change) -> bool:
-        same = identity(self._part, change.value)
-        return same not in self._gains and value_tag(self._part, change.value) not in self._noted
+        if _same(self._part, change.value) in self._gains:
+            return False
+        return not self._noted or _tag(self._part, change.value) not in self._noted
 
 
 def _combinations(
@@ -106,12 +147,12 @@ def _combinations(
 ) -> list[Change]:
     """Returns combinations of two changes that gained, the most promising sum first."""
     part, current = question.part, question.current
-    by_gain = [(gains.get(identity(part, change.value), 0.0), change) for change in menu]
+    by_gain = [(gains.get(_same(part, change.value), 0.0), change) for change in menu]
     good = [(gain, change) for gain, change in by_gain if gain > 0.0]
     found = []
     for (gain_a, a), (gain_b, b) in combinations(good, 2):
-        value = combine(part, current, a.value, b.value)
-        if value is not None and identity(part, value) != identity(part, current):
+        value = _both(part, current, a.value, b.value)
+        if value is not None and _same(part, value) != _same(part, current):
             found.append((gain_a + gain_b, Change(f"{a.name} and {b.name}", value, 1.0)))
     return [change for _, change in sorted(found, key=lambda pair: (-pair[0], pair[1].value))]
 
@@ -124,7 +165,7 @@ class _Evidence:
     """
 
     def __init__(self, question: ProposePart) -> None:
-        self.old = normal(read_value(question.part, question.current))
+        self.old = _spec(question.part, question.current)
         self._by_shift: dict[tuple[str, bool], list[float]] = {}
         self._tried: list[tuple[Spec, float]] = []
         if isinstance(self.old, Mixture):
@@ -135,7 +176,7 @@ class _Evidence:
         for trial in question.history:
             if trial.part == question.part:
                 try:
-                    spec = normal(read_value(trial.part, trial.value))
+                    spec = _spec(trial.part, trial.value)
                 except WireError:
                     continue
                 self._tried.append((spec, _LOST if trial.failed else trial.gain_bpb))
@@ -145,20 +186,66 @@ class _Evidence:
         if isinstance(self.old, Mixture) and isinstance(new, Mixture):
             gains = self._by_shift.get(_shift(self.old, new), [])
         else:
-            names = new.__struct_fields__
-            made = [name for name in names if getattr(new, name) != getattr(self.old, name)]
+            made = _made(self.old, new)
             gains = [
                 gain
                 for spec, gain in self._tried
-                if all(getattr(spec, name) == getattr(new, name) for name in made)
+                if all(getattr(spec, name) == setting for name, setting in made.items())
             ]
         if not gains:
             return 1.0
         return PROMISING if sum(gains) > 0.0 else 1.0 / PROMISING
 
 
+def _promising(
+    question: ProposePart, singles: Sequence[Change], results: Sequence[Result]
+) -> Change | None:
+    """Returns the change whose settings gained most elsewhere, as notes tell; none if none did."""
+    if not results:
+        return None
+    old = _spec(question.part, question.current)
+    best, most = None, _worth_while(results)
+    for change in singles:
+        gains = [
+            _LOST if one.gain is None else one.gain
+            for one in results
+            if _speaks(one, old, _spec(question.part, change.value))
+        ]
+        if gains and (mean := sum(gains) / len(gains)) > most:
+            best, most = change, mean
+    return best
+
+
+def _speaks(result: Result, old: Spec, new: Spec) -> bool:
+    """Returns whether a noted value had the settings of a change, or shifted a mixture like it."""
+    if isinstance(old, Mixture) and isinstance(new, Mixture):
+        return bool(result.made) and _noted_shift(result) == _shift(old, new)
+    made = _made(old, new)
+    return all(result.made.get(name) == f"{setting}" for name, setting in made.items())
+
+
+def _noted_shift(result: Result) -> tuple[str, bool]:
+    """Reads ``code=0.14->0.57 noise=0.14->0.07`` as ``_shift`` would; no domain if it cannot be."""
+    moved = {}
+    for name, text in result.made.items():
+        before, _, after = text.partition("->")
+        try:
+            moved[name] = float(after) - float(before)
+        except ValueError:  # somebody wrote into the notebook
+            return "", False
+    most = max(sorted(moved), key=lambda name: abs(moved[name]))
+    return most, moved[most] > 0.0
+
+
+def _made(old: Spec, new: Spec) -> dict[str, object]:
+    """Returns the settings that differ from the old ones."""
+    names = new.__struct_fields__
+    pairs = ((name, getattr(new, name)) for name in names)
+    return {name: setting for name, setting in pairs if setting != getattr(old, name)}
+
+
 def _weight(change: Change, part: str, evidence: _Evidence, noted: frozenset[str]) -> float:
-    old, new = evidence.old, normal(read_value(part, change.value))
+    old, new = evidence.old, _spec(part, change.value)
     weight = change.prior * evidence.factor(new)
     if isinstance(old, Optimizer) and isinstance(new, Optimizer):
         weight /= PROMISING if LOWER_RATE in noted and new.lr > old.lr else 1.0

@@ -22,7 +22,7 @@ from swarm.pipeline.pretraining.space import (
     to_point,
     to_value,
 )
-from swarm.pipeline.pretraining.values import describe, identity, value_tag
+from swarm.pipeline.values import describe, identity, value_tag
 
 STARTUP_TRIALS = 4
 """Fewer trials than these, and the sampler draws at random."""

@@ -15,7 +15,7 @@ Protocol  holder of a lease (``comms/messages/lease.py``), then initiator of one
           the next one, in the order given, starts when one ends.
 States    leasing -> training -> scoring -> scored; ``failed`` from anywhere, with ``reason``.
           A job that fails starts no further ones; the gang is given back when the last has ended.
-Asks      ``Train`` jobs, in the order of the specifications.
+Asks      ``Train`` or ``PostTrain`` jobs, in the order of the specifications.
 Raises    nothing: whatever goes wrong is data.
 
 Deadlines: a lease that is not granted within ``lease_patience`` is given up, an evaluator that does
@@ -36,12 +36,15 @@ from swarm.comms.messages import treasury as money
 from swarm.kernel.message import ActorId, ContractId, MessageId
 from swarm.kernel.role import Context
 from swarm.pipeline import scoring, tasks
+from swarm.pipeline.disciplines import Benchmark
+from swarm.pipeline.posttraining.spec import PostTrain, PostTrained
 from swarm.pipeline.pretraining.spec import Train, Trained
 from swarm.units import Credits, Ticks
 
+Job: TypeAlias = Train | PostTrain
 CampaignMessage: TypeAlias = (
     lease.Granted | lease.Refused | lease.Pending | lease.Ended
-    | Trained | work.JobFailed | scoring.ScoringMessage
+    | Trained | PostTrained | work.JobFailed | scoring.ScoringMessage
 )  # fmt: skip
 Phase: TypeAlias = Literal["leasing", "training", "scoring", "scored", "failed"]
 
@@ -90,7 +93,7 @@ class Campaign(msgspec.Struct):
     scoring_contract: ContractId
     seed: int
     """Chooses the blocks on which all artifacts are scored."""
-    specs: list[Train]
+    specs: list[Job]
     takes: list[Ticks]
     artifacts: list[str]
     """SHA-256 of the models; empty until trained."""
@@ -106,6 +109,11 @@ class Campaign(msgspec.Struct):
     """Why it failed, or why it is winding down."""
     waits: str = ""
     """Why the lease was not granted in the last round."""
+    benchmark: Benchmark | None = "bpb"
+    """By which the models are scored; none if they are only made."""
+    model: str = ""
+    rival: str = ""
+    """As in ``tasks.EvaluateTerms``."""
 
     @property
     def scores(self) -> list[tasks.Score]:
@@ -125,9 +133,10 @@ def start(
     lease_contract: ContractId,
     scoring_contract: ContractId,
     purpose: str,
-    specs: Sequence[Train],
+    specs: Sequence[Job],
     takes: Sequence[Ticks],
     gpus: int,
+    benchmark: Benchmark | None = "bpb",
 ) -> Campaign:
     """Requests a gang for all specifications, with a tenth of the time as slack.
 
@@ -140,6 +149,7 @@ def start(
         specs: What to train, at least one.
         takes: How long each takes on one GPU, from the cost model.
         gpus: Size of the gang; a larger one than there are specifications is cut down.
+        benchmark: By which the models are scored; none if they are only made.
     """
     gang = min(gpus, len(specs))
     lengths = [max(ticks, means.lookahead) for ticks in takes]
@@ -157,6 +167,7 @@ def start(
         specs=list(specs),
         takes=lengths,
         artifacts=[""] * len(specs),
+        benchmark=benchmark,
     )
 
 
@@ -167,10 +178,13 @@ def start_scoring(
     scoring_contract: ContractId,
     artifacts: Sequence[str],
     seed: int,
+    benchmark: Benchmark = "bpb",
+    model: str = "",
+    rival: str = "",
 ) -> Campaign:
-    """Has models scored that exist already, on the blocks of a seed of the role's own choice.
+    """Has models or values scored that exist already, on the blocks of a seed of one's own choice.
 
-    A campaign without lease and training, for models that are compared with each other only.
+    A campaign without lease and training, for what is compared with each other only.
     """
     campaign = Campaign(
         lease=ContractId(""),
@@ -179,6 +193,9 @@ def start_scoring(
         specs=[],
         takes=[],
         artifacts=list(artifacts),
+        benchmark=benchmark,
+        model=model,
+        rival=rival,
     )
     _open_scoring(ctx, campaign, means)
     return campaign
@@ -188,7 +205,7 @@ def concerns(campaign: Campaign | None, message: CampaignMessage, cause: Message
     """Returns whether a message is about this campaign; ``cause`` is ``ctx.cause``."""
     if campaign is None or campaign.has_ended:
         return False
-    if isinstance(message, Trained | work.JobFailed):
+    if isinstance(message, Trained | PostTrained | work.JobFailed):
         return cause in campaign.running
     return message.contract in (campaign.lease, campaign.scoring_contract)
 
@@ -209,7 +226,7 @@ def advance(ctx: Context, campaign: Campaign, message: CampaignMessage, means: M
         case lease.Ended():
             if campaign.phase in ("leasing", "training"):
                 _fail(campaign, "the lease ended before the training was done")
-        case Trained():
+        case Trained() | PostTrained():
             campaign.artifacts[campaign.running.pop(ctx.cause)] = message.artifact
             _on_job_ended(ctx, campaign, means)
         case work.JobFailed():
@@ -302,6 +319,8 @@ def _on_job_ended(ctx: Context, campaign: Campaign, means: Means) -> None:
     ctx.tell(means.broker, release)
     if campaign.failures or campaign.reason:
         _fail(campaign, "job failed, " + "; ".join(campaign.failures))
+    elif campaign.benchmark is None:
+        campaign.phase = "scored"
     else:
         _open_scoring(ctx, campaign, means)
 
@@ -312,8 +331,13 @@ def _open_scoring(ctx: Context, campaign: Campaign, means: Means) -> None:
         ctx,
         contract=campaign.scoring_contract,
         evaluators=means.evaluators,
-        artifacts=campaign.artifacts,
-        seed=campaign.seed,
+        about=tasks.EvaluateTerms(
+            artifacts=tuple(campaign.artifacts),
+            seed=campaign.seed,
+            benchmark=campaign.benchmark or "bpb",
+            model=campaign.model,
+            rival=campaign.rival,
+        ),
         max_price=Credits(len(campaign.artifacts) * means.max_price_per_score),
         window=means.bidding_window,
     )

@@ -11,9 +11,9 @@ from swarm.comms.messages import ship as messages
 from swarm.kernel.message import ActorId
 from swarm.pipeline.evidence import Verdict
 from swarm.pipeline.parts import PartVersion, version_hash
-from swarm.pipeline.pretraining.values import identity
 from swarm.pipeline.ship import Evidence, Ship
 from swarm.pipeline.standards import Standards, problem
+from swarm.pipeline.values import identity
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Scoring: have models measured by an evaluator, and pay for exactly the scores asked for.
+"""Scoring: have models or values measured by an evaluator, and pay for exactly the scores asked for.
 
 Protocol  initiator of one ``evaluate`` contract (``comms/contracts.py``).
 States    those of its call, bidding -> securing -> working -> settled; then it has scores, or a
@@ -50,22 +50,21 @@ def open_scoring(
     *,
     contract: ContractId,
     evaluators: Sequence[ActorId],
-    artifacts: Sequence[str],
-    seed: int,
+    about: tasks.EvaluateTerms,
     max_price: Credits,
     window: Ticks,
 ) -> Scoring:
-    """Calls for proposals to score models on the blocks that a seed chooses."""
+    """Calls for proposals to score what the terms name."""
     call = contracts.open_call(
         ctx,
         contract=contract,
         to=evaluators,
         task=tasks.EVALUATE,
-        terms=tasks.to_json(tasks.EvaluateTerms(artifacts=tuple(artifacts), seed=seed)),
+        terms=tasks.to_json(about),
         max_price=max_price,
         window=window,
     )
-    return Scoring(call=call, artifacts=list(artifacts), max_price=max_price)
+    return Scoring(call=call, artifacts=list(about.artifacts), max_price=max_price)
 
 
 def advance(

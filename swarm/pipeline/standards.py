@@ -12,15 +12,13 @@ from swarm.comms.messages.ship import PartValue
 from swarm.errors import UsageError, WireError
 from swarm.kernel.role import Context
 from swarm.pipeline import campaign
-from swarm.pipeline.campaign import Means
+from swarm.pipeline.campaign import Job, Means
+from swarm.pipeline.disciplines import DISCIPLINES, Benchmark
 from swarm.pipeline.evidence import Gate
-from swarm.pipeline.pretraining.recipe import train_spec
 from swarm.pipeline.pretraining.spec import Train
-from swarm.pipeline.pretraining.values import identity, read_value
+from swarm.pipeline.recipe import post_train_spec, train_spec
+from swarm.pipeline.values import identity, read_value
 from swarm.units import Credits, Flops, Ticks
-
-CHECKPOINT = "checkpoint"
-"""The part that is not retrained: the current and the new one are scored on the same text."""
 
 SEEDS = 2**31
 """Seeds are drawn from as many."""
@@ -36,15 +34,18 @@ class Standards:
     corpus: str
     """Hash of the corpus."""
     flops: Flops
-    """Nominal budget of one training job: that of the base arm."""
+    """Nominal budget of one pre-training job: that of the base arm."""
+    post_steps: int
+    """Budget of one post-training job, in reference steps: that of its arm."""
     max_params: int | None
     """A larger model fails with kind ``limit``."""
-    gate: Gate
-    """Its stages count training seeds; the base arm should have as many as the last."""
-    block_gate: Gate
-    """For checkpoints: its stages count blocks of text."""
+    gates: Mapping[Benchmark, Gate]
+    """By benchmark. Stages count training seeds where models are trained (the ship's arm should
+    have as many as the last), blocks where values are scored as they stand."""
     gpus: int
     """Size of the gang on which seeds are trained side by side."""
+    scoring: Ticks
+    """How long the longest measurement of one subject takes."""
     ticks: Callable[[Flops], Ticks]
     """How long nominal work takes on one GPU."""
     means: Means
@@ -61,38 +62,43 @@ def problem(
             return f"the ship has no {part}"
         if identity(part, value) == identity(part, parts[part]):
             return f"the ship has this {part} already"
-        if part == CHECKPOINT:
-            return ""
-        spec = _spec({**parts, part: value}, standards, seed=0)
+        if part not in DISCIPLINES or not DISCIPLINES[part].is_trained:
+            return "" if part in DISCIPLINES else f"nobody can judge a {part}"
+        spec = _tested(part, value, parts, standards)
     except (WireError, UsageError) as wrong:
         return str(wrong)
-    if spec.cost() > _OVERSPENT * standards.flops:
+    if isinstance(spec, Train) and spec.cost() > _OVERSPENT * standards.flops:
         return f"training costs {spec.cost() / standards.flops:.2f} budgets, whole steps counted"
-    return ""
+    return spec.problem() or ""
 
 
 def fresh_specs(
-    ctx: Context, parts: Mapping[str, PartValue], standards: Standards, *, n: int
-) -> list[Train]:
-    """Returns jobs that train a ship's recipe, each on a seed that this actor never used.
+    ctx: Context,
+    benchmark: Benchmark,
+    parts: Mapping[str, PartValue],
+    standards: Standards,
+    *,
+    n: int,
+) -> list[Job]:
+    """Returns jobs whose models a benchmark is to score, each on a seed never used before.
 
     Raises:
         WireError: If the parts are not those of a recipe.
     """
     seeds = ctx.rng("seeds")
-    return [_spec(parts, standards, seed=seeds.integer(SEEDS)) for _ in range(n)]
+    return [_spec(benchmark, parts, standards, seed=seeds.integer(SEEDS)) for _ in range(n)]
 
 
 def price(
     part: str, value: PartValue, parts: Mapping[str, PartValue], standards: Standards
 ) -> Credits:
     """Returns the most that the test of a sound value can cost, all looks counted."""
-    if part == CHECKPOINT:
+    if not DISCIPLINES[part].is_trained:
         return Credits(2 * standards.means.max_price_per_score)
-    takes = standards.ticks(_spec({**parts, part: value}, standards, seed=0).cost())
+    takes = standards.ticks(_tested(part, value, parts, standards).cost())
     by_look = (
         campaign.price([takes] * n, gpus=standards.gpus, means=standards.means)
-        for n in _looks(standards.gate)
+        for n in _looks(standards.gates[DISCIPLINES[part].benchmark])
     )
     return Credits(sum(by_look))
 
@@ -102,12 +108,12 @@ def longest(
 ) -> Ticks:
     """Returns how long the test of a sound value takes at most, waiting for leases counted."""
     means = standards.means
-    scoring = means.bidding_window + means.patience + 10 * means.lookahead
-    if part == CHECKPOINT:
+    scoring = means.bidding_window + means.patience + 10 * means.lookahead + standards.scoring
+    if not DISCIPLINES[part].is_trained:
         return Ticks(scoring)
-    takes = standards.ticks(_spec({**parts, part: value}, standards, seed=0).cost())
+    takes = standards.ticks(_tested(part, value, parts, standards).cost())
     total = 0
-    for n in _looks(standards.gate):
+    for n in _looks(standards.gates[DISCIPLINES[part].benchmark]):
         lengths = [Ticks(max(takes, means.lookahead))] * n
         gang = min(standards.gpus, n)
         leased = campaign.lease_duration(lengths, gpus=gang, lookahead=means.lookahead)
@@ -120,6 +126,16 @@ def _looks(gate: Gate) -> tuple[int, ...]:
     return tuple(b - a for a, b in zip((0, *gate.stages), gate.stages, strict=False))
 
 
-def _spec(parts: Mapping[str, PartValue], standards: Standards, *, seed: int) -> Train:
+def _tested(
+    part: str, value: PartValue, parts: Mapping[str, PartValue], standards: Standards
+) -> Job:
+    return _spec(DISCIPLINES[part].benchmark, {**parts, part: value}, standards, seed=0)
+
+
+def _spec(
+    benchmark: Benchmark, parts: Mapping[str, PartValue], standards: Standards, *, seed: int
+) -> Job:
+    if benchmark == "unsolved":
+        return post_train_spec(parts, steps=standards.post_steps, seed=seed)
     spec = train_spec(parts, corpus=standards.corpus, flops=standards.flops, seed=seed)
     return replace(spec, max_params=standards.max_params)

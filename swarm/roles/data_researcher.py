@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from swarm.gpu.cost import CostModel
 from swarm.kernel.role import Context
-from swarm.memory.recall import recall
+from swarm.memory.recall import remind
 from swarm.pipeline.campaign import Means
 from swarm.pipeline.research.react import ResearchMessage, react
 from swarm.pipeline.research.state import Policy, Research, Setup
@@ -36,7 +36,7 @@ class DataResearcher:
             policy=policy,
             means=means,
             ticks=partial(cost.ticks, gpus=1),
-            recall=recall,
+            remind=remind,
         )
         self.state = Research()
 

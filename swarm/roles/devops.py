@@ -1,10 +1,13 @@
-"""DevOps: sees the symptoms of jobs that ended badly, and says what to do.
+"""DevOps: sees the symptoms of jobs that ended badly and of nodes that fail, and says what to do.
 
-Protocol  ``comms/messages/ops.py``, on duty; the broker that reported passes the advice on.
-States    an incident waits from its arrival to ``TriageDue`` one tick later. All that have come are
-          counted before the first is diagnosed, so the order of arrival does not matter.
+Protocol  ``comms/messages/ops.py``, on duty; the broker that reported passes the advice on. With a
+          posting also ``incident.py``, ``contract_net.py`` and ``treasury.py``: see
+          ``gpu/operations.py``, which this role runs.
+States    an incident of a lease waits from its arrival to ``TriageDue`` one tick later. All that
+          have come are counted before the first is diagnosed, so the order of arrival does not
+          matter. Those of an incident of nodes stand in ``gpu/operations.py``.
 Asks      nobody.
-Raises    nothing.
+Raises    ``ProtocolError`` for alarms and the like if it has no posting.
 
 It never learns how a job was specified, only how the failure reads. A decision table says what that
 means; where the machine may be at fault as well, a GPU on which several holders failed is suspected
@@ -16,15 +19,19 @@ from typing import Literal, NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
-from swarm.comms.messages import finding, need, ops, ship, work
-from swarm.errors import UsageError
+from swarm.comms.messages import contract_net as cn
+from swarm.comms.messages import finding, incident, need, ops, ship, work
+from swarm.comms.messages import treasury as money
+from swarm.errors import ProtocolError, UsageError
+from swarm.gpu.operations import Desk
+from swarm.gpu.posting import OperationsMessage, OperationsState, Posting
 from swarm.kernel.message import ActorId
 from swarm.kernel.role import Context
 from swarm.units import Ticks
 
 Inbox: TypeAlias = (
     work.Start | need.Announced | ship.Announced | finding.Trial | finding.Reviewed
-    | ops.Incident | ops.TriageDue
+    | ops.Incident | ops.TriageDue | OperationsMessage
 )  # fmt: skip
 Diagnosis: TypeAlias = Literal["diverged", "too_large", "bad_specification", "hardware", "unknown"]
 Action: TypeAlias = Literal["lower_rate", "shrink", "abandon", "retry"]
@@ -67,12 +74,16 @@ class DevOpsState(msgspec.Struct):
     failures_by_gpu: dict[str, dict[ActorId, int]] = {}
     """Incidents by GPU and holder, where the GPU might have been at fault."""
     tray: list[Report] = []
+    operations: OperationsState | None = None
+    """What it remembers of nodes and long runs, if it has a posting."""
 
 
 class DevOps:
-    """On duty for whatever the broker reports.
+    """On duty for whatever the broker reports, and for the nodes of a site.
 
     Args:
+        posting: The site that it minds; None for none.
+        operations: What it knows of that site at the beginning; required with a posting.
         table: Symptoms to diagnoses. The first row that fits any failure of an incident decides;
             the last row must fit everything.
         suspicious_holders: How many different holders must fail on a GPU before it is suspected.
@@ -82,21 +93,27 @@ class DevOps:
     """
 
     def __init__(
-        self, *, table: Sequence[Rule] = TABLE, suspicious_holders: int = SUSPICIOUS_HOLDERS
+        self,
+        *,
+        table: Sequence[Rule] = TABLE,
+        suspicious_holders: int = SUSPICIOUS_HOLDERS,
+        posting: Posting | None = None,
+        operations: OperationsState | None = None,
     ) -> None:
         if not table or table[-1].symptom:
             raise UsageError(what="the last row of a decision table needs the symptom ''")
         self._table = tuple(table)
         self._suspicious_holders = suspicious_holders
-        self.state = DevOpsState()
+        self._posting = posting
+        self.state = DevOpsState(operations=operations)
 
     def receive(self, message: Inbox, ctx: Context) -> None:
         """React to one message."""
         match message:
-            case (
-                work.Start() | need.Announced() | ship.Announced()
-                | finding.Trial() | finding.Reviewed()
-            ):  # fmt: skip
+            case work.Start():
+                if self._posting is not None:
+                    self._desk(message, ctx).start()
+            case need.Announced() | ship.Announced() | finding.Trial() | finding.Reviewed():
                 pass
             case ops.Incident():
                 if not self.state.tray:
@@ -104,8 +121,22 @@ class DevOps:
                 self.state.tray.append(Report(ctx.sender, message))
             case ops.TriageDue():
                 self._triage(ctx)
+            case (
+                incident.Alarm() | incident.DiagnosisDue() | incident.HumanDue()
+                | incident.FreeDue() | incident.Examined() | incident.Rebooted()
+                | incident.Delivered() | incident.Running() | incident.Ended()
+                | cn.CallForProposals() | cn.Propose() | cn.Refuse() | cn.AcceptProposal()
+                | cn.RejectProposal() | cn.InformResult() | cn.Cancel() | cn.BiddingClosed()
+                | cn.Overdue() | money.Secured() | money.Denied() | money.Credited()
+            ):  # fmt: skip
+                self._desk(message, ctx).receive(message)
             case _:
                 assert_never(message)
+
+    def _desk(self, message: Inbox, ctx: Context) -> Desk:
+        if self._posting is None or self.state.operations is None:
+            raise ProtocolError(role="DevOps", state="without a posting", message=message)
+        return Desk(self._posting, self.state.operations, ctx)
 
     def _triage(self, ctx: Context) -> None:
         reports, self.state.tray = sorted(self.state.tray, key=msgspec.json.encode), []

@@ -7,13 +7,14 @@ States    opening -> granting, once per epoch -> resting, when what is left is l
 Asks      nobody.
 Raises    ``UsageError`` at construction for a budget that cannot be granted.
 
-A part's need is a weight, kept in thousandths of the whole; at first it is the number of those who
-work on it. At each epoch it is halved for every
+A part's need is a weight, kept in thousandths of the whole; at first all are equal. At each epoch it is halved for every
 swap of the part since the last one (the deficit shrank), multiplied by 4/5 for every finding on it
 that was rejected, declined or rolled back, and by 5/4 if nobody worked on it: nothing was heard
 about it and nobody was granted income for it. Grants are drawn, one after another: first a part, by
 need, then an actor of that part who had none in this epoch; its chance is one, plus two for each of
 its swaps that still stand.
+
+Environments that are published are audited (``pipeline/auditing.py``).
 
 Reviews that researchers cannot pay (``need.ReviewSought``) have a budget of their own. At fixed
 times one is funded for each part on which none is under way: that with the largest gain.
@@ -27,7 +28,7 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
-from swarm.comms.messages import finding, need, ship, work
+from swarm.comms.messages import finding, market, need, ship, work
 from swarm.comms.messages import treasury as money
 from swarm.comms.messages.ship import PartValue
 from swarm.comms.shares import apportion, draw
@@ -35,12 +36,13 @@ from swarm.errors import UsageError
 from swarm.kernel.message import ActorId, ContractId
 from swarm.kernel.rng import Stream
 from swarm.kernel.role import Context
+from swarm.pipeline.auditing import Audits, on_audited, on_published
 from swarm.units import DAY, HOUR, Credits, Ticks
 
 Inbox: TypeAlias = (
     work.Start | need.EpochDue | need.Announced | need.ReviewSought | need.FundingDue
     | ship.Announced | ship.Swapped | ship.Declined | ship.RolledBack
-    | finding.Trial | finding.Reviewed | money.Credited
+    | finding.Trial | finding.Reviewed | money.Credited | market.Published | market.Audited
 )  # fmt: skip
 
 WHOLE = 1_000
@@ -100,6 +102,8 @@ class DirectorState(msgspec.Struct):
     under_review: dict[str, Ticks] = {}
     """Parts, and since when a review of one that was paid for is under way."""
     is_funding_set: bool = False
+    audits: Audits = msgspec.field(default_factory=lambda: Audits(left=_NONE))
+    """Of environments on the market."""
     current: dict[str, PartValue] = {}
     """What the ship has, part by part, as far as was heard."""
 
@@ -115,12 +119,17 @@ class Director:
         budget: All that is ever granted.
         capital: The integrator's share, granted at the start.
         grant: What a researcher gets at a time.
+        grants: The same by part, where it is another amount.
         grants_per_epoch: How many get one.
         epoch: Ticks between incomes.
         reward: What a swap earns; announced.
         review_budget: All that is granted for reviews, beside ``budget``.
         funding_every: Ticks between choices of reviews.
         review_patience: Ticks after which a review of which nothing was heard is given up.
+        auditors: Who attacks environments that are published.
+        traders: Who hears which environments are called back.
+        bounty: What a demonstrated exploit earns.
+        bounty_budget: All that is granted for exploits, beside ``budget``.
 
     Raises:
         UsageError: If the grant, their number or the epoch is below 1, which would never end, or
@@ -143,6 +152,11 @@ class Director:
         review_budget: Credits = _NONE,
         funding_every: Ticks = HOUR,
         review_patience: Ticks = _TWO_DAYS,
+        auditors: tuple[ActorId, ...] = (),
+        traders: tuple[ActorId, ...] = (),
+        bounty: Credits = _NONE,
+        bounty_budget: Credits = _NONE,
+        grants: Mapping[str, Credits] | None = None,
     ) -> None:
         if min(grant, grants_per_epoch, epoch) < 1:
             raise UsageError(
@@ -158,16 +172,18 @@ class Director:
         self._integrator, self._capital = integrator, capital
         self._treasury = treasury
         self._everyone = tuple(everyone)
-        self._grant = grant
+        self._grant, self._grants = grant, dict(grants or {})
         self._grants_per_epoch = grants_per_epoch
         self._epoch = epoch
         self._reward = reward
         parts = [part for part, actors in self._researchers.items() if actors]
         self.state = DirectorState(
-            needs=normalised({part: Fraction(len(self._researchers[part])) for part in parts}),
+            needs=normalised({part: Fraction(1) for part in parts}),
             left=budget,
             left_for_reviews=review_budget,
+            audits=Audits(left=bounty_budget),
         )
+        self._auditors, self._traders, self._bounty = auditors, traders, bounty
         self._funding_every = funding_every
         self._review_patience = review_patience
 
@@ -204,6 +220,19 @@ class Director:
                     news.setbacks += 1
             case ship.Announced():
                 self.state.current = dict(message.parts)
+            case market.Published():
+                on_published(
+                    ctx, self.state.audits, message, auditors=self._auditors, bounty=self._bounty
+                )
+            case market.Audited():
+                on_audited(
+                    ctx,
+                    self.state.audits,
+                    message,
+                    treasury=self._treasury,
+                    concerned=self._traders,
+                    bounty=self._bounty,
+                )
             case need.Announced() | finding.Trial() | money.Credited():
                 pass
             case _:
@@ -260,7 +289,9 @@ class Director:
         ctx.tell_all(self._everyone, announced)
         chosen = self._choose(ctx.rng("grants"))
         for actor, part in chosen.items():
-            self._mint(actor, self._grant, f"epoch {state.epoch}, {part}", ctx)
+            self._mint(
+                actor, self._grants.get(part, self._grant), f"epoch {state.epoch}, {part}", ctx
+            )
         state.funded = sorted(set(chosen.values()))
         who = ", ".join(f"{actor} for {part}" for actor, part in chosen.items()) or "nobody"
         is_last = not chosen or state.left < self._grant

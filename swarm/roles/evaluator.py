@@ -1,9 +1,10 @@
-"""Evaluator: measures checkpoints on the sealed benchmark, for a posted price.
+"""Evaluator: measures models and values on the sealed benchmarks, for a posted price.
 
 Protocol  Contract Net, participant side, task ``evaluate`` (``comms/contracts.py``).
 States    per contract: proposed -> accepted -> working, gone with the result; many at once.
-Asks      jobs ``evaluation.evaluate``, one per artifact, all of a contract side by side: an
-          evaluator owns the small machine that they run on, and needs no lease.
+Asks      what ``pipeline/measuring.py`` says, for all subjects of a contract side by side: an
+          evaluator owns the small machine that jobs run on, and needs no lease. Notebook policies
+          are practised by its mind.
 Raises    nothing: unreadable terms are refused, a job that fails is a ``Failure``.
 
 A proposal that is neither accepted nor rejected, or accepted but never paid into escrow, is
@@ -16,29 +17,34 @@ import msgspec
 
 from swarm.comms import contracts
 from swarm.comms.messages import contract_net as cn
-from swarm.comms.messages import finding, need, ship, work
+from swarm.comms.messages import finding, mind, need, ship, work
 from swarm.comms.messages import treasury as money
 from swarm.errors import WireError
 from swarm.gpu.cost import CostModel
 from swarm.kernel.message import ContractId, MessageId
 from swarm.kernel.role import Context
 from swarm.pipeline import tasks
-from swarm.pipeline.evaluation.spec import N_BLOCKS, Evaluate, Evaluated
+from swarm.pipeline.evaluation.spec import Evaluated
+from swarm.pipeline.inference.spec import Refereed
+from swarm.pipeline.measuring import Bench, Measured, Measurement, measurements, score
+from swarm.pipeline.posttraining.spec import Solved
 from swarm.units import Credits, Ticks
 
 Inbox: TypeAlias = (
     work.Start | need.Announced | ship.Announced | finding.Trial | finding.Reviewed
     | cn.CallForProposals | cn.AcceptProposal | cn.RejectProposal | cn.Cancel | cn.Overdue
     | money.Secured | money.Credited
-    | Evaluated | work.JobFailed
+    | Measured | work.JobFailed
 )  # fmt: skip
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """What a running job measures: an artifact of a contract, by its place in the terms."""
+    """What a running job measures: a subject of a contract, by its place in the terms."""
 
     contract: ContractId
     place: int
+    step: int
+    """Which of the subject's measurements."""
 
 
 class Order(msgspec.Struct):
@@ -46,8 +52,8 @@ class Order(msgspec.Struct):
 
     job: contracts.Job
     terms: tasks.EvaluateTerms
-    scores: list[tasks.Score | None]
-    """In the order of the terms."""
+    answers: list[list[Measured | None]]
+    """For each subject, in the order of the terms, its measurements in their order."""
     failures: list[str] = []
 
 
@@ -63,30 +69,27 @@ class Evaluator:
     """Scores what it is asked to, as long as it is paid.
 
     Args:
-        corpus: Hash of the corpus whose sealed split it reads.
+        bench: What it measures on.
         price_per_score: What one artifact costs, always.
         cost: How long an evaluation takes.
         patience: How long after the end of bidding it waits for an answer and the escrow.
         lookahead: No job takes less; each way of a message takes about as long.
-        n_blocks: How many blocks of text an evaluation reads.
     """
 
     def __init__(
         self,
         *,
-        corpus: str,
+        bench: Bench,
         price_per_score: Credits,
         cost: CostModel,
         patience: Ticks,
         lookahead: Ticks,
-        n_blocks: int = N_BLOCKS,
     ) -> None:
-        self._corpus = corpus
+        self._bench = bench
         self._price_per_score = price_per_score
         self._cost = cost
         self._patience = patience
         self._lookahead = lookahead
-        self._n_blocks = n_blocks
         self.state = EvaluatorState()
 
     def receive(self, message: Inbox, ctx: Context) -> None:
@@ -102,7 +105,9 @@ class Evaluator:
                 self._on_cancel(message, ctx)
             case cn.Overdue():
                 self._on_overdue(message, ctx)
-            case Evaluated() | work.JobFailed():
+            case (
+                Evaluated() | Solved() | Refereed() | mind.Practised() | work.JobFailed()
+            ):  # fmt: skip
                 self._on_ended(message, ctx)
             case (
                 work.Start() | need.Announced() | ship.Announced() | money.Credited()
@@ -116,6 +121,7 @@ class Evaluator:
         """Proposes at the posted price, or says why not."""
         try:
             terms = None if call.task != tasks.EVALUATE else tasks.evaluate_terms(call.terms)
+            work_ = [] if terms is None else self._work(terms)
         except WireError as wrong:
             ctx.tell(ctx.sender, cn.Refuse(contract=call.contract, reason=str(wrong)))
             return
@@ -124,9 +130,11 @@ class Evaluator:
             ctx.tell(ctx.sender, cn.Refuse(contract=call.contract, reason=reason))
         elif terms:
             # Accepted, escrowed, secured: three ways; measured; informed: one more.
-            ends_at = Ticks(call.deadline + 4 * self._lookahead + self._takes("", terms.seed))
+            takes = max((self._takes(one) for each in work_ for one in each), default=0)
+            ends_at = Ticks(call.deadline + 4 * self._lookahead + takes)
             job = contracts.propose(ctx, call, to=ctx.sender, price=price, ends_at=ends_at)
-            order = Order(job=job, terms=terms, scores=[None] * len(terms.artifacts))
+            answers: list[list[Measured | None]] = [[None] * len(each) for each in work_]
+            order = Order(job=job, terms=terms, answers=answers)
             self.state.orders[call.contract] = order
             wait = Ticks(call.deadline - ctx.now + self._patience)
             ctx.after(wait, cn.Overdue(contract=call.contract))
@@ -161,23 +169,26 @@ class Evaluator:
             reason = f"{message.amount} in escrow, the price is {order.job.price}"
             ctx.tell(order.job.initiator, cn.Failure(contract=message.contract, reason=reason))
         elif contracts.may_begin(order.job, message):
-            for place, artifact in enumerate(order.terms.artifacts):
-                takes = self._takes(artifact, order.terms.seed)
-                made = ctx.run(self._spec(artifact, order.terms.seed), takes=takes)
-                self.state.running[made] = Slot(message.contract, place)
+            for place, each in enumerate(self._work(order.terms)):
+                for step, one in enumerate(each):
+                    order_it = ctx.ask if isinstance(one, mind.Practise) else ctx.run
+                    made = order_it(one, takes=self._takes(one))
+                    self.state.running[made] = Slot(message.contract, place, step)
+            if not any(order.answers):  # every subject is what it is held against
+                self._drop(message.contract)
+                self._answer(order, ctx)
 
-    def _on_ended(self, result: Evaluated | work.JobFailed, ctx: Context) -> None:
+    def _on_ended(self, result: Measured | work.JobFailed, ctx: Context) -> None:
         """Takes a result in; the last one of a contract is followed by the answer to it."""
         slot = self.state.running.pop(ctx.cause, None)
         order = self.state.orders.get(slot.contract) if slot else None
         if slot is None or order is None:
             return  # of a contract that was cancelled
-        artifact = order.terms.artifacts[slot.place]
-        if isinstance(result, Evaluated):
-            score = tasks.Score(artifact=artifact, bpb=result.bpb, block_bpb=result.block_bpb)
-            order.scores[slot.place] = score
+        if isinstance(result, work.JobFailed):
+            subject = order.terms.artifacts[slot.place]
+            order.failures.append(f"{subject:.100}: {result.kind}: {result.reason}")
         else:
-            order.failures.append(f"{artifact}: {result.kind}: {result.reason}")
+            order.answers[slot.place][slot.step] = result
         if all(other.contract != slot.contract for other in self.state.running.values()):
             self._drop(slot.contract)
             self._answer(order, ctx)
@@ -189,11 +200,14 @@ class Evaluator:
             ctx.tell(initiator, cn.Failure(contract=contract, reason=reason))
             ctx.note(f"{contract} for {initiator} failed, {reason}")
             return
-        scores = tuple(score for score in order.scores if score)
+        scores = tuple(
+            score(order.terms, subject, [one for one in each if one is not None])
+            for subject, each in zip(order.terms.artifacts, order.answers, strict=True)
+        )
         text = tasks.to_json(tasks.EvaluateResult(scores=scores))
         ctx.tell(initiator, cn.InformResult(contract=contract, result=text))
-        listed = " ".join(f"{score.bpb:.4f}" for score in scores)
-        ctx.note(f"{contract} for {initiator}: {listed} bpb")
+        listed = " ".join(f"{one.bpb:.4f}" for one in scores)
+        ctx.note(f"{contract} for {initiator}: {order.terms.benchmark} {listed}")
 
     def _on_cancel(self, cancel: cn.Cancel, ctx: Context) -> None:
         if self._drop(cancel.contract):
@@ -212,15 +226,10 @@ class Evaluator:
     def _drop(self, contract: ContractId) -> Order | None:
         return self.state.orders.pop(contract, None)
 
-    def _spec(self, artifact: str, seed: int) -> Evaluate:
-        return Evaluate(
-            corpus=self._corpus,
-            artifact=artifact,
-            split="sealed",
-            seed=seed,
-            n_blocks=self._n_blocks,
-        )
+    def _work(self, terms: tasks.EvaluateTerms) -> list[list[Measurement]]:
+        return [measurements(terms, subject, self._bench) for subject in terms.artifacts]
 
-    def _takes(self, artifact: str, seed: int) -> Ticks:
-        cost = self._spec(artifact, seed).cost()
-        return Ticks(max(self._lookahead, self._cost.ticks(cost, 1)))
+    def _takes(self, one: Measurement) -> Ticks:
+        if isinstance(one, mind.Practise):
+            return self._lookahead
+        return Ticks(max(self._lookahead, self._cost.ticks(one.cost(), 1)))

@@ -2,14 +2,17 @@
 
 Protocol  ``comms/messages/ship.py``, the integrator's side; for tests and base arms holder of
           leases and initiator of ``evaluate`` contracts (``pipeline/replication.py``).
-States    launching -> resting -> testing -> resting, or -> measuring -> resting.
-          launching: when its working capital has come, generation 0 is trained on fresh seeds,
-          with one checkpoint, and announced.
+States    launching -> resting -> testing -> resting, or -> asking -> measuring -> resting.
+          launching: when its working capital has come, generation 0 is pre-trained on fresh seeds
+          and once for longer; what came of that is post-trained on fresh seeds; one is the first
+          checkpoint, and the ship is announced.
           resting: a proposal sets ``NextDue``; the best of those that wait is looked at first.
           testing: the part on the current ship, whatever ship it was reviewed on.
-          measuring: after a swap of the recipe fresh seeds give the new base arm; if they are
+          asking: what passed waits for a human's word, if the lab has humans.
+          measuring: after a swap that other measurements rest on (a trained part; a checkpoint,
+          from whose trunk post-training starts) fresh seeds give the ship's new arm; if they are
           worse than the old one, the swap is rolled back.
-Asks      jobs ``pretraining.train``, on seeds of its own stream.
+Asks      jobs ``pretraining.train`` and ``posttraining.post_train``, on seeds of its own stream.
 Raises    nothing: what goes wrong is noted, and a test that cannot be made ends as ``Declined``.
 
 Nothing is tested twice on the same ship: what was declined or rolled back there stays so.
@@ -24,29 +27,34 @@ import msgspec
 from msgspec.structs import replace
 
 from swarm.comms.messages import contract_net as cn
-from swarm.comms.messages import finding, integration, lease, need, ops, ship, work
+from swarm.comms.messages import finding, human, integration, lease, need, ops, ship, work
 from swarm.comms.messages import treasury as money
+from swarm.comms.messages.ship import PartValue
 from swarm.kernel.message import ActorId
 from swarm.kernel.role import Context
 from swarm.pipeline import campaign, replication
-from swarm.pipeline.campaign import Campaign, CampaignMessage, Numbering
+from swarm.pipeline.campaign import Campaign, CampaignMessage, Job, Numbering
 from swarm.pipeline.candidates import Candidate, Past, evidence, objection, rank, swapped
+from swarm.pipeline.disciplines import DISCIPLINES, Benchmark
 from swarm.pipeline.evidence import Verdict, judge_regression
 from swarm.pipeline.parts import canonical_json
-from swarm.pipeline.pretraining.recipe import recipe_hash
-from swarm.pipeline.pretraining.spec import Train, Trained
-from swarm.pipeline.pretraining.values import Checkpoint
+from swarm.pipeline.posttraining.spec import PostTrained
+from swarm.pipeline.pretraining.spec import Architecture, Trained
+from swarm.pipeline.recipe import recipe_hash, trunk_hash
 from swarm.pipeline.replication import Replication, train_all
 from swarm.pipeline.ship import Evidence, Ship, launch
-from swarm.pipeline.standards import CHECKPOINT, Standards, fresh_specs
+from swarm.pipeline.standards import Standards, fresh_specs
+from swarm.pipeline.values import Checkpoint, read_as
 from swarm.units import DAY, Credits, Flops, Ticks
 
 Inbox: TypeAlias = (
     work.Start | need.Announced | ship.Announced | finding.Trial | finding.Reviewed | ops.Advice
-    | ship.Proposed | integration.NextDue | integration.LaunchDue | money.Credited
+    | human.Approved | human.Vetoed | ship.Proposed | integration.NextDue | integration.LaunchDue | money.Credited
     | CampaignMessage
 )  # fmt: skip
-Phase: TypeAlias = Literal["launching", "resting", "testing", "measuring"]
+Phase: TypeAlias = Literal["launching", "resting", "testing", "asking", "measuring"]
+
+CHECKPOINT = "checkpoint"
 
 LAUNCHES = 3
 """How often generation 0 is begun, a virtual day apart, when its lease or scores fall through."""
@@ -61,8 +69,10 @@ class IntegratorState(msgspec.Struct):
     phase: Phase = "launching"
     numbering: Numbering = msgspec.field(default_factory=Numbering)
     ship: Ship | None = None
-    base_bpb: list[float] = []
-    """Sealed scores of the ship's recipe on fresh seeds."""
+    arms: dict[str, list[float]] = {}
+    """The ship's own losses on fresh seeds, by benchmark."""
+    trunk: str = ""
+    """The first checkpoint's pre-trained weights, while the launch is under way."""
     past: Past = msgspec.field(default_factory=Past)
     queue: list[Candidate] = []
     is_waking: bool = False
@@ -79,13 +89,14 @@ class Integrator:
     """Keeps the ship.
 
     Args:
-        generation_0: A value for every part but the checkpoint, which is trained at the launch.
+        generation_0: A value for every part but the checkpoint, which is made at the launch.
         standards: How findings are tested; the same as the reviewers'.
-        checkpoint_flops: Nominal budget of the first checkpoint.
+        checkpoint_flops: Nominal budget of the first checkpoint's pre-training.
         base_seeds: How many fresh seeds make a base arm; at least the gate's last stage.
         reward: What a swap earns its author and replicator together.
         everyone: Who is told of every ship.
         director: Who is told of every decision.
+        humans: Who approves of swaps; nobody is asked if there are none.
     """
 
     def __init__(
@@ -98,7 +109,9 @@ class Integrator:
         reward: Credits,
         everyone: tuple[ActorId, ...],
         director: ActorId,
+        humans: tuple[ActorId, ...] = (),
     ) -> None:
+        self._humans = humans
         self._values = {part: canonical_json(value) for part, value in generation_0.items()}
         self._standards = standards
         self._checkpoint_flops = checkpoint_flops
@@ -119,12 +132,14 @@ class Integrator:
             case ship.Proposed():
                 self.state.queue.append(Candidate(message, ctx.sender))
                 self._wake(ctx)
+            case human.Approved() | human.Vetoed():
+                self._on_word(message, ctx)
             case integration.NextDue():
                 self.state.is_waking = False
                 self._test_next(ctx)
             case (
                 lease.Granted() | lease.Refused() | lease.Pending() | lease.Ended()
-                | Trained() | work.JobFailed()
+                | Trained() | PostTrained() | work.JobFailed()
                 | cn.Propose() | cn.Refuse() | cn.BiddingClosed() | cn.InformResult()
                 | cn.Failure() | cn.Overdue() | money.Secured() | money.Denied()
             ):  # fmt: skip
@@ -140,13 +155,17 @@ class Integrator:
                 assert_never(message)
 
     def _launch(self, ctx: Context) -> None:
-        """Trains generation 0, and a checkpoint with more of it."""
+        """Pre-trains generation 0, once for longer; or post-trains, if that has been done."""
         state, standards = self.state, self._standards
         if state.ship is not None or state.campaign is not None:
             return
         state.n_launches += 1
-        longer, *arm = fresh_specs(ctx, self._values, standards, n=1 + self._base_seeds)
-        self._start([replace(longer, flops=self._checkpoint_flops), *arm], "generation 0", ctx)
+        if state.trunk:
+            self._post_train(self._launched(state.trunk, state.trunk), "generation 0", ctx)
+            return
+        longer, *arm = fresh_specs(ctx, "bpb", self._values, standards, n=1 + self._base_seeds)
+        longer = replace(longer, flops=self._checkpoint_flops)
+        self._start([longer, *arm], "generation 0", "bpb", ctx)
 
     def _on_launched(self, done: Campaign, ctx: Context) -> None:
         state = self.state
@@ -154,10 +173,29 @@ class Integrator:
             ctx.note(f"launch {state.n_launches} of {LAUNCHES} failed: {done.reason}")
             if state.n_launches < LAUNCHES and not done.failures:
                 ctx.after(DAY, integration.LaunchDue())
-            return
-        weights = Checkpoint(artifact=done.artifacts[0], recipe=recipe_hash(self._values))
-        state.ship = launch({**self._values, CHECKPOINT: weights})
-        self._announce([score.bpb for score in done.scores[1:]], state.ship, ctx)
+        elif not state.trunk:
+            state.trunk = done.artifacts[0]
+            state.arms["bpb"] = [score.bpb for score in done.scores[1:]]
+            self._post_train(self._launched(state.trunk, state.trunk), "generation 0", ctx)
+        else:
+            state.arms["unsolved"] = [score.bpb for score in done.scores]
+            state.ship = launch(self._launched(state.trunk, done.artifacts[0]))
+            self._announce(state.ship, ctx)
+
+    def _launched(self, trunk: str, artifact: str) -> dict[str, PartValue]:
+        """Returns the values of generation 0 with these weights."""
+        weights = Checkpoint(
+            artifact=artifact,
+            recipe=recipe_hash(self._values),
+            base=trunk,
+            trunk=trunk_hash(self._values),
+            architecture=read_as(Architecture, self._values["architecture"]),
+        )
+        return {**self._values, CHECKPOINT: canonical_json(weights)}
+
+    def _post_train(self, parts: Mapping[str, PartValue], purpose: str, ctx: Context) -> None:
+        specs = fresh_specs(ctx, "unsolved", parts, self._standards, n=self._base_seeds)
+        self._start(specs, purpose, "unsolved", ctx)
 
     def _test_next(self, ctx: Context) -> None:
         """Tests the best proposal that waits, or declines it at sight."""
@@ -177,7 +215,7 @@ class Integrator:
             part=candidate.proposed.part,
             value=candidate.proposed.value,
             parts=state.ship.values(),
-            base_bpb=state.base_bpb,
+            base_bpb=state.arms.get(DISCIPLINES[candidate.proposed.part].benchmark, ()),
         )
 
     def _work_on(self, message: CampaignMessage, ctx: Context) -> None:
@@ -213,12 +251,46 @@ class Integrator:
             self.state.past.refuse(candidate.proposed, now)
             self._decline(candidate, test.verdict.reason, ctx)
         else:
+            self._seek_approval(candidate, test, test.verdict, now, ctx)
+
+    def _seek_approval(
+        self, candidate: Candidate, test: Replication, verdict: Verdict, now: Ship, ctx: Context
+    ) -> None:
+        if not self._humans:
+            self._swap(candidate, test, verdict, now, ctx)
+            return
+        self.state.phase = "asking"
+        sought = human.ApprovalSought(
+            contract=candidate.proposed.contract,
+            part=candidate.proposed.part,
+            value=candidate.proposed.value,
+            author=candidate.proposed.author,
+            gain=verdict.gain,
+            gain_low=verdict.ci_low,
+            gain_high=verdict.ci_high,
+            unit=DISCIPLINES[candidate.proposed.part].unit,
+        )
+        ctx.tell(self._humans[len(now.ledger) % len(self._humans)], sought)
+
+    def _on_word(self, word: human.Approved | human.Vetoed, ctx: Context) -> None:
+        """Swaps what a human approved of; what was vetoed is refused on this ship."""
+        state = self.state
+        candidate, test, now = state.candidate, state.test, state.ship
+        if state.phase != "asking" or candidate is None or test is None or now is None:
+            return
+        if word.contract != candidate.proposed.contract or test.verdict is None:
+            return
+        if isinstance(word, human.Vetoed):
+            state.past.refuse(candidate.proposed, now)
+            self._decline(candidate, f"vetoed by {ctx.sender}: {word.reason}", ctx)
+        else:
             self._swap(candidate, test, test.verdict, now, ctx)
 
     def _swap(
         self, candidate: Candidate, test: Replication, verdict: Verdict, now: Ship, ctx: Context
     ) -> None:
         proposed, old = candidate.proposed, now.current(candidate.proposed.part).hash
+        before = now.current(proposed.part).value
         n = proposed.n_replications + test.n_runs
         new = now.swap(
             proposed.part,
@@ -231,13 +303,14 @@ class Integrator:
         told = swapped(candidate, verdict, n=n, old_hash=old, new=new)
         ctx.tell_all(self._parties(candidate), told)
         ctx.note(f"swapped {proposed.part} by {proposed.author}: {verdict.reason}")
-        if proposed.part == CHECKPOINT:  # the recipe is the same, and so is its base arm
+        benchmark = _rests_on(proposed.part, before, proposed.value)
+        if benchmark is None:
             self._pay_royalty(candidate, ctx)
-            self._announce(self.state.base_bpb, now, ctx)
+            self._announce(now, ctx)
             return
         self.state.phase = "measuring"
-        specs = fresh_specs(ctx, now.values(), self._standards, n=self._base_seeds)
-        self._start(specs, f"base arm after a swap of {proposed.part}", ctx)
+        specs = fresh_specs(ctx, benchmark, now.values(), self._standards, n=self._base_seeds)
+        self._start(specs, f"arm after a swap of {proposed.part}", benchmark, ctx)
 
     def _on_measured(
         self, done: Campaign, candidate: Candidate, test: Replication, now: Ship, ctx: Context
@@ -248,17 +321,30 @@ class Integrator:
             return
         if done.phase == "failed":
             # The seeds of the test were fresh too, if lucky ones: better than to stand still.
-            ctx.note(f"new base arm not measured: {done.reason}; the test's seeds stand for it")
-            self._pay_royalty(candidate, ctx)
-            self._announce(test.candidate_bpb, now, ctx)
+            ctx.note(f"new arm not measured: {done.reason}; the test's seeds stand for it")
+            self._keep(candidate, now, test.candidate_bpb, done.benchmark, ctx)
             return
         fresh = [score.bpb for score in done.scores]
-        watch = judge_regression(fresh, self.state.base_bpb, self._standards.gate)
+        benchmark = done.benchmark or "bpb"
+        before = self.state.arms.get(benchmark, fresh)
+        watch = judge_regression(fresh, before, self._standards.gates[benchmark])
         if watch.decision == "accept":
             self._roll_back(candidate, now, watch.reason, ctx, watch)
         else:
-            self._pay_royalty(candidate, ctx)
-            self._announce(fresh, now, ctx)
+            self._keep(candidate, now, fresh, done.benchmark, ctx)
+
+    def _keep(
+        self,
+        candidate: Candidate,
+        now: Ship,
+        arm: Sequence[float],
+        benchmark: Benchmark | None,
+        ctx: Context,
+    ) -> None:
+        if benchmark is not None and arm:
+            self.state.arms[benchmark] = list(arm)
+        self._pay_royalty(candidate, ctx)
+        self._announce(now, ctx)
 
     def _roll_back(
         self,
@@ -284,7 +370,7 @@ class Integrator:
         )
         ctx.tell_all(self._parties(candidate), rolled_back)
         ctx.note(f"rolled back {proposed.part} by {proposed.author}: {reason}")
-        self._announce(self.state.base_bpb, now, ctx)
+        self._announce(now, ctx)
 
     def _decline(self, candidate: Candidate, reason: str, ctx: Context) -> None:
         proposed = candidate.proposed
@@ -293,14 +379,16 @@ class Integrator:
         ctx.note(f"declined {proposed.part} by {proposed.author}: {reason}")
         self._rest(ctx)
 
-    def _announce(self, base_bpb: Sequence[float], now: Ship, ctx: Context) -> None:
-        self.state.base_bpb = list(base_bpb)
+    def _announce(self, now: Ship, ctx: Context) -> None:
+        others = dict(self.state.arms)
+        base_bpb = others.pop("bpb", [])
         self.state.past.sailed(now)
         announced = ship.Announced(
             generation=len(now.ledger),
             manifest=now.manifest_hash(),
             parts=tuple(now.values().items()),
             base_bpb=tuple(base_bpb),
+            arms=tuple((name, tuple(losses)) for name, losses in sorted(others.items())),
         )
         ctx.tell_all((one for one in self._everyone if one != ctx.me), announced)
         self._rest(ctx)
@@ -315,9 +403,17 @@ class Integrator:
             )
             ctx.tell(self._standards.means.treasury, royalty)
 
-    def _start(self, specs: Sequence[Train], purpose: str, ctx: Context) -> None:
-        standards, numbering = self._standards, self.state.numbering
-        self.state.campaign = train_all(ctx, specs, standards, numbering, purpose=purpose)
+    def _start(
+        self, specs: Sequence[Job], purpose: str, benchmark: Benchmark, ctx: Context
+    ) -> None:
+        self.state.campaign = train_all(
+            ctx,
+            specs,
+            self._standards,
+            self.state.numbering,
+            purpose=purpose,
+            benchmark=benchmark,
+        )
 
     def _parties(self, candidate: Candidate) -> list[ActorId]:
         """Returns who hears of a decision; an author that does not exist cannot."""
@@ -337,3 +433,11 @@ class Integrator:
         if state.phase == "resting" and state.queue and not state.is_waking:
             state.is_waking = True
             ctx.after(Ticks(1), integration.NextDue())
+
+
+def _rests_on(part: str, before: PartValue, after: PartValue) -> Benchmark | None:
+    """Returns by which benchmark the ship has a new arm after a swap; none if its arms stand."""
+    if part == CHECKPOINT:
+        same = read_as(Checkpoint, before).base == read_as(Checkpoint, after).base
+        return None if same else "unsolved"
+    return DISCIPLINES[part].benchmark if DISCIPLINES[part].is_trained else None

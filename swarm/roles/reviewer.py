@@ -7,7 +7,7 @@ Protocol  Contract Net, participant side, task ``replicate`` (``comms/contracts.
 States    idle -> proposed -> testing -> idle. It refuses, and says why, what it cannot take on:
           a second claim at a time, a claim about another ship than the one announced, a base arm
           that is not that ship's, a value that makes no sense, a review that it cannot pay for.
-Asks      jobs ``pretraining.train``, on seeds of its own stream.
+Asks      jobs ``pretraining.train`` and ``posttraining.post_train``, on seeds of its own stream.
 Raises    nothing: what goes wrong is a ``Failure`` to the author, and a note.
 
 Leases are paid at once, so most of a review's price comes in advance
@@ -27,12 +27,14 @@ from swarm.kernel.message import ActorId
 from swarm.kernel.role import Context
 from swarm.pipeline import campaign, replication, tasks
 from swarm.pipeline.campaign import CampaignMessage, Numbering
+from swarm.pipeline.disciplines import DISCIPLINES, arm
 from swarm.pipeline.evidence import Verdict
+from swarm.pipeline.posttraining.spec import PostTrained
 from swarm.pipeline.pretraining.spec import Trained
-from swarm.pipeline.pretraining.values import value_tag
 from swarm.pipeline.replication import Replication
 from swarm.pipeline.standards import Standards, longest, problem
 from swarm.pipeline.standards import price as test_price
+from swarm.pipeline.values import value_tag
 from swarm.units import Credits, Ticks
 
 Inbox: TypeAlias = (
@@ -61,7 +63,8 @@ class Reviewer:
     """Replicates claims for a posted price.
 
     Args:
-        price: What a review costs; it should cover all looks of the gate.
+        price: What a review costs that trains models; it should cover all looks of the gate.
+        light_price: What one costs that only has values scored.
         standards: How claims are tested.
         integrator: Who is told of what holds.
         director: Who is told of every verdict.
@@ -72,12 +75,13 @@ class Reviewer:
         self,
         *,
         price: Credits,
+        light_price: Credits,
         standards: Standards,
         integrator: ActorId,
         director: ActorId,
         patience: Ticks,
     ) -> None:
-        self._price = price
+        self._trained_price, self._light_price = price, light_price
         self._standards = standards
         self._integrator = integrator
         self._director = director
@@ -99,7 +103,7 @@ class Reviewer:
                 self._on_unwanted(message, ctx)
             case (
                 lease.Granted() | lease.Refused() | lease.Pending() | lease.Ended()
-                | Trained() | work.JobFailed()
+                | Trained() | PostTrained() | work.JobFailed()
                 | cn.Propose() | cn.Refuse() | cn.BiddingClosed() | cn.InformResult()
                 | cn.Failure() | cn.Overdue() | money.Secured() | money.Denied()
             ):  # fmt: skip
@@ -127,10 +131,11 @@ class Reviewer:
         if objection or terms is None:
             ctx.tell(ctx.sender, cn.Refuse(contract=call.contract, reason=objection))
             return
+        price = self._price(terms.part)
         takes = longest(terms.part, terms.value, dict(terms.parts), self._standards)
         self.state.terms = terms
         self.state.job = contracts.propose(
-            ctx, call, to=ctx.sender, price=self._price, ends_at=Ticks(call.deadline + takes)
+            ctx, call, to=ctx.sender, price=price, ends_at=Ticks(call.deadline + takes)
         )
         wait = Ticks(call.deadline - ctx.now + self._patience)
         ctx.after(wait, cn.Overdue(contract=call.contract))
@@ -144,24 +149,30 @@ class Reviewer:
             return f"busy with {state.job.contract}"
         if state.test is not None:
             return "busy with a cancelled review whose jobs have not ended"
-        if self._price > call.max_price or call.deadline <= ctx.now:
-            return f"a review costs {self._price}, and takes time to propose"
         if flaw := self._flaw(terms):
             return flaw
+        price = self._price(terms.part)
+        if price > call.max_price or call.deadline <= ctx.now:
+            return f"a review costs {price}, and takes time to propose"
         needed = test_price(terms.part, terms.value, dict(terms.parts), self._standards)
-        advance = self._price * tasks.REVIEW_ADVANCE_PERCENT // 100
+        advance = price * tasks.REVIEW_ADVANCE_PERCENT // 100
         if needed > state.balance + advance:
             return f"its seeds cost up to {needed}, I have {state.balance} and {advance} in advance"
         return ""
+
+    def _price(self, part: str) -> Credits:
+        return self._trained_price if DISCIPLINES[part].is_trained else self._light_price
 
     def _flaw(self, terms: tasks.ReplicateTerms) -> str:
         """Returns what is wrong with a claim; an author is not believed about the base arm."""
         now = self.state.announced
         if now is None or terms.base != now.manifest:
             return f"the claim is about ship {terms.base}, which is not the one I know"
-        if terms.parts != now.parts or terms.base_bpb != now.base_bpb:
+        if flaw := problem(terms.part, terms.value, dict(now.parts), self._standards):
+            return flaw
+        if terms.parts != now.parts or terms.base_bpb != arm(now, terms.part):
             return "parts or base arm are not those that the integrator announced"
-        return problem(terms.part, terms.value, dict(now.parts), self._standards)
+        return ""
 
     def _on_condition(self, message: cn.AcceptProposal | money.Secured, ctx: Context) -> None:
         """Begins when both the acceptance and the escrow are there."""

@@ -54,6 +54,8 @@ class Blueprint:
     """The instant at which the run ends if it has not come to rest; None for no limit."""
     minds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Mind names by role; the actor's number chooses among several."""
+    person_deadline: float = 3_600.0
+    """Wall seconds that a question to the mind ``human`` waits for a person."""
     watch: tuple[str, ...] = ()
     """Tags of messages that the console and the closing table want to see."""
     gauges: Gauges = no_gauges

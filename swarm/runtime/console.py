@@ -59,6 +59,14 @@ class Console:
             sys.stderr.write("  ".join(f"{k} {v}" for k, v in facts.items()) + "\n")
             sys.stderr.flush()
 
+    def say(self, sentence: str) -> None:
+        """Shows one sentence above the live view, or among the lines."""
+        if self._live is not None:
+            self._terminal.print(sentence, soft_wrap=True, markup=False, highlight=False)
+        elif self._is_shown:
+            sys.stderr.write(sentence + "\n")
+            sys.stderr.flush()
+
     def close(self) -> None:
         """Takes the live view down."""
         if self._live is not None:

@@ -6,8 +6,9 @@ the next window journalled and delivered, lets all shards run it, and hands new 
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -18,6 +19,14 @@ from swarm.kernel.message import Message
 from swarm.runtime.blueprint import Blueprint
 from swarm.runtime.desk import Desk
 from swarm.runtime.shard import Closing, WindowReport
+from swarm.runtime.snapshots import (
+    ChunkNote,
+    Head,
+    frame_orders,
+    frame_watched,
+    thaw_orders,
+    thaw_watched,
+)
 
 
 class ShardHost(Protocol):
@@ -33,6 +42,9 @@ class ShardHost(Protocol):
     ) -> list[WindowReport]:
         """Runs a window on every shard; ``answers`` are by shard."""
 
+    def snapshot(self, into: Path) -> list[ChunkNote]:
+        """Has every shard write what it is into a folder; only between windows."""
+
     def close(self) -> list[Closing]:
         """Seals everything; the shards are not used afterwards."""
 
@@ -42,6 +54,7 @@ class Progress:
     """Where a run stands; what the console shows."""
 
     now: int = 0
+    end: int = 0
     windows: int = 0
     messages: int = 0
     watched: list[tuple[int, Message]] = field(default_factory=list)
@@ -56,6 +69,9 @@ class Coordinator:
         desk: Who carries out orders.
         journal: Where answers are written before they are delivered; None keeps none.
         on_window: Called after every window.
+        at_barrier: Called between windows, with what is needed to go on from here.
+        start: Where to go on; None for the beginning.
+        recorded: Ids of the answers that the journal holds already, and will not get again.
     """
 
     def __init__(
@@ -66,8 +82,14 @@ class Coordinator:
         desk: Desk,
         journal: JournalWriter | None,
         on_window: Callable[[Progress], None] = lambda _: None,
+        at_barrier: Callable[["Coordinator"], None] = lambda _: None,
+        start: Head | None = None,
+        recorded: Container[int] = frozenset(),
     ) -> None:
         self.progress = Progress()
+        self._recorded = recorded
+        self._at_barrier = at_barrier
+        self._delivered_before = 0
         self._blueprint = blueprint
         self._host = host
         self._desk = desk
@@ -75,9 +97,28 @@ class Coordinator:
         self._on_window = on_window
         self._pending: list[tuple[int, int, Order]] = []
         self._starts = [ranks.start for ranks in host.ranges]
+        if start is not None:
+            self._go_on(start)
 
-    def run(self) -> bool:
+    def freeze(self) -> Head:
+        """Returns what a snapshot holds of a run, the shards' chunks apart; between windows."""
+        progress = self.progress
+        return Head(
+            windows=progress.windows,
+            now=progress.now,
+            end=progress.end,
+            messages=progress.messages,
+            watched=frame_watched(progress.watched),
+            pending=frame_orders(order for _, _, order in self._pending),
+            desk=self._desk.freeze(),
+            journal_bytes=0 if self._journal is None else self._journal.n_bytes,
+        )
+
+    def run(self, *, stop_at: int | None = None) -> bool:
         """Runs until nothing is due any more, or the blueprint's ``until``.
+
+        Args:
+            stop_at: Ends before the window that would reach beyond this instant, if given.
 
         Returns:
             Whether the lab came to rest; False if it was cut off.
@@ -91,8 +132,22 @@ class Coordinator:
             end = due + self._blueprint.lookahead
             if until is not None:
                 end = min(end, until)
+            if stop_at is not None and end > stop_at:
+                return False
             reports = self._host.run_window(end, self._answers_before(end))
-            next_due = self._after_window(due, reports)
+            next_due = self._after_window(due, end, reports)
+            self._at_barrier(self)
+
+    def _go_on(self, start: Head) -> None:
+        progress = self.progress
+        progress.now, progress.end = start.now, start.end
+        progress.windows, progress.messages = start.windows, start.messages
+        progress.watched = thaw_watched(start.watched)
+        self._delivered_before = start.messages
+        orders = thaw_orders(start.pending)
+        self._pending = [(order.due, order.answer, order) for order in orders]
+        heapq.heapify(self._pending)
+        self._desk.reopen(orders)
 
     def _earliest(self, next_due: int | None) -> int | None:
         if not self._pending:
@@ -106,22 +161,27 @@ class Coordinator:
             orders.append(heapq.heappop(self._pending)[2])
         answers = self._desk.answers(orders)
         if self._journal is not None:
-            self._journal.append(_record(order, payload) for order, payload in answers)
+            self._journal.append(
+                _record(order, payload)
+                for order, payload in answers
+                if order.answer not in self._recorded
+            )
         by_shard: dict[int, list[tuple[Order, bytes]]] = {}
         for order, payload in answers:
             shard = bisect_right(self._starts, order.rank) - 1
             by_shard.setdefault(shard, []).append((order, payload))
         return by_shard
 
-    def _after_window(self, due: int, reports: Sequence[WindowReport]) -> int | None:
+    def _after_window(self, due: int, end: int, reports: Sequence[WindowReport]) -> int | None:
         orders = [order for report in reports for order in report.orders]
         self._desk.submit(orders)
         for order in orders:
             heapq.heappush(self._pending, (order.due, order.answer, order))
         progress = self.progress
-        progress.now = due
+        progress.now, progress.end = due, end
         progress.windows += 1
-        progress.messages = sum(report.delivered for report in reports)
+        delivered = sum(report.delivered for report in reports)
+        progress.messages = self._delivered_before + delivered
         seen = [one for report in reports for one in report.watched]
         progress.watched += sorted(seen, key=lambda one: one[0])
         self._on_window(progress)

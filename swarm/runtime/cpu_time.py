@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _PROC = Path("/proc")
-_PARENT, _USER, _SYSTEM = 1, 11, 12
+_STATE, _PARENT, _GROUP, _USER, _SYSTEM = 0, 1, 2, 11, 12
 
 
 def process_seconds(pid: int) -> float:
@@ -14,6 +14,33 @@ def process_seconds(pid: int) -> float:
     if not fields:
         return 0.0
     return (int(fields[_USER]) + int(fields[_SYSTEM])) / os.sysconf("SC_CLK_TCK")
+
+
+def is_running(pid: int) -> bool:
+    """Says whether a process is there and no zombie; False where the system does not tell."""
+    fields = _stat(pid)
+    return bool(fields) and fields[_STATE] not in "ZX"
+
+
+def zombies(of: int) -> set[str]:
+    """Returns the names of the children of a process that have ended and wait for it."""
+    return {
+        _name(pid)
+        for pid, parent in _parents().items()
+        if parent == of and (fields := _stat(pid)) and fields[_STATE] == "Z"
+    }
+
+
+def group_members(group: int) -> set[int]:
+    """Returns the processes of a group that run, zombies apart."""
+    if not _PROC.is_dir():
+        return set()
+    pids = [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()]
+    return {
+        pid
+        for pid in pids
+        if (fields := _stat(pid)) and int(fields[_GROUP]) == group and fields[_STATE] not in "ZX"
+    }
 
 
 def children(of: Iterable[int]) -> set[int]:
@@ -47,3 +74,11 @@ def _stat(pid: int) -> list[str]:
     except OSError:
         return []
     return text.rpartition(")")[2].split()
+
+
+def _name(pid: int) -> str:
+    """Returns the name of a process, its first 15 bytes."""
+    try:
+        return (_PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""

@@ -5,10 +5,11 @@ the code, the libraries and the processor. Whether an answer came from the cache
 digest. By default results live as long as the run; a folder keeps them for later runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -17,10 +18,13 @@ from swarm.errors import RunFailedError, boundary
 from swarm.kernel.context import Order
 from swarm.kernel.message import Message
 from swarm.kernel.roster import Roster
+from swarm.minds.human import PERSON
 from swarm.pipeline.wire import codec
 from swarm.pipeline.workbench import Workbench
 from swarm.runtime.blueprint import Blueprint
 from swarm.runtime.jobs import Done, Task, execute, load_mind
+from swarm.runtime.results import ResultStore
+from swarm.runtime.snapshots import DeskFrame
 from swarm.runtime.versions import versions
 
 
@@ -84,6 +88,9 @@ class Desk:
         bench: Corpus and artifacts.
         backend: Where tasks are carried out.
         cache_dir: Keeps results for later runs, if given.
+        store: Keeps results for this run, should it be disturbed.
+        recorded: Answers by message id that the journal holds already; they are not computed again.
+        start: What a snapshot holds of the desk.
     """
 
     def __init__(
@@ -93,8 +100,21 @@ class Desk:
         bench: Workbench,
         backend: Backend,
         cache_dir: Path | None = None,
+        store: ResultStore | None = None,
+        recorded: Mapping[int, bytes] = MappingProxyType({}),
+        start: DeskFrame = DeskFrame(),  # noqa: B008  frozen
     ) -> None:
-        self.counts = DeskCounts()
+        self.counts = DeskCounts(
+            jobs=start.jobs,
+            jobs_done=start.jobs_done,
+            jobs_cached=start.jobs_cached,
+            questions=start.questions,
+            cpu_seconds_in_jobs=start.cpu_seconds_in_jobs,
+            cpu_seconds_in_minds=start.cpu_seconds_in_minds,
+        )
+        self._store = store
+        self._recorded = recorded
+        self._seen = set(start.seen)
         self._roster = Roster(blueprint.roster)
         self._blueprint = blueprint
         self._bench = bench
@@ -108,11 +128,31 @@ class Desk:
         """Starts what was ordered, in a canonical order."""
         for order in sorted(orders, key=lambda o: (o.due, o.answer)):
             task = self._task(order)
-            self._start(self._key(task), task)
+            key = self._key(task)
+            is_new = self._enter(key, task)
+            self._start(key, task, answer=self._recorded.get(order.answer), is_paid=not is_new)
             if order.sort == "run":
                 self.counts.jobs += 1
             else:
                 self.counts.questions += 1
+
+    def reopen(self, orders: Sequence[Order]) -> None:
+        """Starts again what was ordered before a snapshot and is not answered yet."""
+        for order in sorted(orders, key=lambda o: (o.due, o.answer)):
+            task = self._task(order)
+            self._start(self._key(task), task, answer=self._recorded.get(order.answer))
+
+    def go_back(self, recorded: Mapping[int, bytes], start: DeskFrame) -> None:
+        """Forgets what was ordered after a snapshot; what runs goes on, what it cost stays."""
+        counts = self.counts
+        counts.jobs, counts.questions = start.jobs, start.questions
+        counts.jobs_cached = start.jobs_cached
+        self._seen = set(start.seen)
+        self._recorded = recorded
+
+    def freeze(self) -> DeskFrame:
+        """Returns what a snapshot holds of the desk."""
+        return DeskFrame(**vars(self.counts), seen=sorted(self._seen))
 
     def answers(self, orders: Sequence[Order]) -> list[tuple[Order, bytes]]:
         """Waits for the answers to some orders."""
@@ -123,7 +163,8 @@ class Desk:
         tasks = [self._job(job) for job in jobs]
         keys = [self._key(task) for task in tasks]
         for key, task in zip(keys, tasks, strict=True):
-            self._start(key, task)
+            is_new = self._enter(key, task)
+            self._start(key, task, is_paid=not is_new)
         self.counts.jobs += len(tasks)
         return [codec().decode(self._finish(key)) for key in keys]
 
@@ -149,26 +190,49 @@ class Desk:
             self._salt + f"{task.mind} {task.fidelity} ".encode() + task.payload
         ).hexdigest()
 
-    def _start(self, key: str, task: Task) -> None:
+    def _enter(self, key: str, task: Task) -> bool:
+        """Notes that a task was ordered; returns whether it was never ordered before."""
+        if key in self._seen:
+            self.counts.jobs_cached += not task.mind
+            return False
+        self._seen.add(key)
+        return True
+
+    def _start(
+        self, key: str, task: Task, *, answer: bytes | None = None, is_paid: bool = False
+    ) -> None:
+        """Has a task carried out, unless its result is known.
+
+        Args:
+            key: What makes equal tasks equal.
+            task: What to do.
+            answer: What the journal holds.
+            is_paid: Whether what it cost was counted before.
+        """
         if key in self._done or key in self._open:
-            self.counts.jobs_cached += not task.mind
             return
-        kept = self._kept(key)
+        kept = None if self._store is None else self._store.get(key)
         if kept is not None:
-            self._done[key] = kept
-            self.counts.jobs_cached += not task.mind
-            return
-        if task.mind and load_mind(task.mind).is_light:
+            self._done[key] = kept if is_paid else self._count(task, kept)
+        elif answer is not None:
+            self._done[key] = Done(answer, 0.0)
+        elif (cached := self._kept(key)) is not None:
+            self._done[key] = cached
+            self.counts.jobs_cached += not (task.mind or is_paid)
+        elif task.mind and load_mind(task.mind).is_light:
             self._done[key] = self._count(task, execute(task, self._bench))
-            return
-        self._open[key] = task
-        self._backend.submit(key, task)
+        else:
+            self._open[key] = task
+            self._backend.submit(key, task)
 
     def _finish(self, key: str) -> bytes:
         if key not in self._done:
             task = self._open.pop(key)
             done = self._done[key] = self._count(task, self._backend.result(key))
-            self._keep(key, done)
+            if task.mind != PERSON:  # what a person said of one run is not said of another
+                self._keep(key, done)
+            if self._store is not None and key not in self._store:  # a worker may have been first
+                self._store.put(key, done)
         return self._done[key].payload
 
     def _count(self, task: Task, done: Done) -> Done:

@@ -10,6 +10,7 @@ from swarm.kernel.engine import Batch
 from swarm.runtime.blueprint import Blueprint
 from swarm.runtime.interrupts import HeldInterrupts
 from swarm.runtime.shard import Closing, Shard, WindowReport
+from swarm.runtime.snapshots import ChunkNote
 
 
 class InlineHost:
@@ -20,6 +21,7 @@ class InlineHost:
         folder: The run folder, or None to keep digests only.
         n_shards: Engines to cut the actors into.
         shuffle: Seed for shuffling buckets before they are sorted.
+        start: The snapshot to go on from; None for the beginning.
     """
 
     def __init__(
@@ -29,12 +31,20 @@ class InlineHost:
         folder: Path | None,
         n_shards: int = 1,
         shuffle: int | None = None,
+        start: Path | None = None,
     ) -> None:
         n_actors = sum(count for _, count in blueprint.roster)
         self.ranges: Sequence[range] = shard_ranges(n_actors, n_shards)
         self._began = time.process_time()
         self._shards = [
-            Shard(blueprint, shards=self.ranges, number=i, folder=folder, shuffle=shuffle)
+            Shard(
+                blueprint,
+                shards=self.ranges,
+                number=i,
+                folder=folder,
+                shuffle=shuffle,
+                start=start,
+            )
             for i in range(n_shards)
         ]
         self._inboxes: list[list[Batch]] = [[] for _ in self._shards]
@@ -58,6 +68,14 @@ class InlineHost:
                 for target, batch in outgoing.items():
                     self._inboxes[target].append(batch)
         return reports
+
+    def snapshot(self, into: Path) -> list[ChunkNote]:
+        """Has every shard write what it is; what was on its way has arrived then."""
+        inboxes, self._inboxes = self._inboxes, [[] for _ in self._shards]
+        with HeldInterrupts():
+            return [
+                shard.snapshot(inboxes[number], into) for number, shard in enumerate(self._shards)
+            ]
 
     def close(self) -> list[Closing]:
         """Seals every shard. One process hosts all, so the first reports the CPU-seconds."""

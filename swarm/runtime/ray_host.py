@@ -6,23 +6,27 @@ they never pass through the driver.
 """
 
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+import msgspec
 import ray
 from ray import ObjectRef
 from ray.exceptions import RayError
 
 from swarm.comms.digest import shard_ranges
-from swarm.errors import RunFailedError
+from swarm.errors import LostError, RunFailedError
 from swarm.kernel.context import Order
 from swarm.runtime.batches import decode_batch, encode_batch
 from swarm.runtime.blueprint import Blueprint
+from swarm.runtime.cpu_time import is_running
 from swarm.runtime.ray_calls import Raised, shielded, unwrapped
 from swarm.runtime.shard import Closing, Shard, WindowReport
+from swarm.runtime.snapshots import ChunkNote
 
 T = TypeVar("T")
 
@@ -30,6 +34,7 @@ T = TypeVar("T")
 _INSIDE_BYTES = 64 << 10
 _LOOK_AROUND = 0.1
 _START_PATIENCE = 300.0
+_END_PATIENCE = 60.0
 
 Wire: TypeAlias = bytes | ObjectRef[bytes]
 """An encoded batch, or where it is."""
@@ -47,6 +52,7 @@ class Opening(NamedTuple):
 
     first_due: int | None
     pid: int
+    host: str
 
 
 class ShardActor:
@@ -58,6 +64,7 @@ class ShardActor:
         number: Which of them this is.
         folder: The run folder, or None to keep digests only.
         shuffle: As for ``Shard``.
+        start: As for ``Shard``.
     """
 
     def __init__(
@@ -68,16 +75,26 @@ class ShardActor:
         number: int,
         folder: Path | None,
         shuffle: int | None,
+        start: Path | None = None,
     ) -> None:
         def build() -> Shard:
-            return Shard(blueprint, shards=shards, number=number, folder=folder, shuffle=shuffle)
+            return Shard(
+                blueprint,
+                shards=shards,
+                number=number,
+                folder=folder,
+                shuffle=shuffle,
+                start=start,
+            )
 
         # An error of a constructor would be Ray's; kept, it is raised by the first call instead.
         self._shard = shielded(build)
 
     def open(self) -> Opening | Raised:
         """Says that the shard is up."""
-        return shielded(lambda: Opening(unwrapped(self._shard).first_due(), os.getpid()))
+        return shielded(
+            lambda: Opening(unwrapped(self._shard).first_due(), os.getpid(), socket.gethostname())
+        )
 
     def run_window(
         self, end: int, answers: Sequence[tuple[Order, bytes]], *batches: bytes
@@ -85,9 +102,19 @@ class ShardActor:
         """Runs a window."""
         return shielded(self._run_window, end, answers, batches)
 
+    def snapshot(self, into: Path, *batches: bytes) -> ChunkNote | Raised:
+        """Writes what the shard is into a folder."""
+        return shielded(self._snapshot, into, batches)
+
     def close(self) -> Closing | Raised:
         """Seals the shard."""
         return shielded(lambda: unwrapped(self._shard).close(cpu_seconds=time.process_time()))
+
+    def _snapshot(self, into: Path, batches: Sequence[bytes]) -> ChunkNote:
+        began = time.process_time()
+        note = unwrapped(self._shard).snapshot(map(decode_batch, batches), into)
+        used = time.process_time() - began
+        return msgspec.structs.replace(note, cpu_seconds=used)
 
     def _run_window(
         self, end: int, answers: Sequence[tuple[Order, bytes]], batches: Sequence[bytes]
@@ -111,6 +138,7 @@ class RayHost:
         folder: The run folder, or None to keep digests only.
         shuffle: Seed for shuffling buckets before they are sorted.
         tend: Called now and then while shards run.
+        start: The snapshot to go on from; None for the beginning.
     """
 
     def __init__(
@@ -122,6 +150,7 @@ class RayHost:
         folder: Path | None,
         shuffle: int | None,
         tend: Callable[[], None],
+        start: Path | None = None,
     ) -> None:
         self.ranges: Sequence[range] = shard_ranges(n_actors, n_shards)
         self._tend = tend
@@ -129,7 +158,12 @@ class RayHost:
         # Any: Ray makes the methods of a handle when it runs.
         self._shards: list[Any] = [
             kind.remote(
-                blueprint, shards=self.ranges, number=number, folder=folder, shuffle=shuffle
+                blueprint,
+                shards=self.ranges,
+                number=number,
+                folder=folder,
+                shuffle=shuffle,
+                start=start,
             )
             for number in range(n_shards)
         ]
@@ -168,6 +202,16 @@ class RayHost:
                 self._inboxes[target].append(batch)
         return [window.report for window in windows]
 
+    def snapshot(self, into: Path) -> list[ChunkNote]:
+        """Has every shard write what it is; what was on its way has arrived then."""
+        inboxes, self._inboxes = self._inboxes, [[] for _ in self._shards]
+        return self._gather(
+            [
+                shard.snapshot.remote(into.absolute(), *inboxes[number])
+                for number, shard in enumerate(self._shards)
+            ]
+        )
+
     def close(self) -> list[Closing]:
         """Seals every shard that is still there, each after the window it may be in.
 
@@ -181,6 +225,19 @@ class RayHost:
         for shard in self._shards:
             with suppress(RayError):
                 ray.kill(shard)
+
+    def wait_until_gone(self) -> None:
+        """Waits until no shard of this machine is there any more, after ``kill``.
+
+        Raises:
+            LostError: If one of them does not go.
+        """
+        began = time.monotonic()
+        left = {one.pid for one in self._openings if one.host == socket.gethostname()}
+        while left := {pid for pid in left if is_running(pid)}:
+            if time.monotonic() - began > _END_PATIENCE:
+                raise LostError(what=f"shard process {min(left)} does not end")
+            time.sleep(_LOOK_AROUND)
 
     def pids(self) -> set[int]:
         """Returns the processes of the shards."""
@@ -208,6 +265,6 @@ class RayHost:
             return ray.get(ref)
         except RayError as lost:
             reason = str(lost).strip().splitlines()[0]
-            raise RunFailedError(
-                what=f"shard {number} of {len(self._shards)} is lost: {reason}"
+            raise LostError(
+                what=f"shard {number} of {len(self._shards)} is lost: {reason.rstrip('.')}"
             ) from lost

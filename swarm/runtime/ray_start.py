@@ -13,21 +13,27 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from swarm.errors import RunFailedError, UsageError
-from swarm.runtime.cpu_time import children, descendants, process_seconds
+from swarm.errors import LostError, RunFailedError, UsageError
+from swarm.runtime.cpu_time import children, descendants, process_seconds, zombies
 
 OBJECT_STORE_BYTES = 400 << 20
 _KNOCK_SECONDS = 10.0
 _LOG_BYTES = 64 << 10
 _LOG_FILES = 64
+_PREFIX = "swarm-ray-"
 _SOCKET_PATH_BYTES = 107
 _SOCKET_SUFFIX = "/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+
+_SESSION = "session"
+"""File that says where Ray's own folder is, as long as there is one."""
+_VITAL = {"gcs_server", "raylet"}
+_WATCH_SECONDS = 0.5
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -56,14 +62,25 @@ class RaySession:
         folder: Gets Ray's logs; created if Ray has anything to say.
         address: A cluster to join; None starts one here, unless this process has one.
         n_cpus: What a local Ray offers to workers; None for as many as there are cores.
+        on_loss: Called once, in a thread of its own, when a daemon without which a local Ray
+            cannot go on has died; what waits for Ray may otherwise wait for ever.
 
     Raises:
         UsageError: If Ray is not installed, or nothing answers at the address.
         RunFailedError: If a local Ray does not start.
     """
 
-    def __init__(self, *, folder: Path, address: str | None, n_cpus: int | None) -> None:
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        address: str | None,
+        n_cpus: int | None,
+        on_loss: Callable[[], None] | None = None,
+    ) -> None:
         self.is_local = False
+        self._on_loss = on_loss
+        self._is_over = threading.Event()
         self._folder = folder
         self._temp: Path | None = None
         self._daemons: set[int] = set()
@@ -92,6 +109,7 @@ class RaySession:
         Returns:
             CPU-seconds of Ray's own processes, where the system tells them.
         """
+        self._is_over.set()
         used = sum(process_seconds(p) for p in descendants(self._daemons) - (apart_from or set()))
         if self._is_ours:
             self.ray.shutdown()
@@ -101,6 +119,7 @@ class RaySession:
         if self._temp is not None:
             _keep_logs(self._temp, self._folder)
             shutil.rmtree(self._temp, ignore_errors=True)
+            (self._folder / _SESSION).unlink(missing_ok=True)
             self._temp = None
         return used
 
@@ -108,6 +127,9 @@ class RaySession:
         self.is_local = True
         self._temp = _short_folder()
         before = children([os.getpid()])
+        _remember(self._temp, self._folder)
+        if self._on_loss is not None:
+            threading.Thread(target=self._watch, args=(self._on_loss,), daemon=True).start()
         try:
             self.ray.init(
                 num_cpus=n_cpus,
@@ -117,11 +139,17 @@ class RaySession:
                 _temp_dir=str(self._temp),
             )
         except Exception as wrong:
-            raise RunFailedError(
+            raise LostError(
                 what=f"Ray did not start ({_first_line(wrong)}); what it wrote is in"
                 f" {self._folder}; --runtime inline needs no Ray"
             ) from wrong
         self._daemons = children([os.getpid()]) - before
+
+    def _watch(self, on_loss: Callable[[], None]) -> None:
+        while not self._is_over.wait(_WATCH_SECONDS):
+            if zombies(of=os.getpid()) & _VITAL and not self._is_over.is_set():
+                on_loss()
+                return
 
     def _join(self, address: str) -> None:
         try:
@@ -195,12 +223,20 @@ def _knock(address: str) -> None:
     socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
+def _remember(temp: Path, folder: Path) -> None:
+    """Removes what a process that was killed has left, and notes what this one must remove."""
+    note = folder / _SESSION
+    if note.exists() and (left := Path(note.read_text())).name.startswith(_PREFIX):
+        shutil.rmtree(left, ignore_errors=True)
+    note.write_text(str(temp))
+
+
 def _short_folder() -> Path:
     for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108  mkdtemp makes a private folder
-        if len(parent) + len("/swarm-ray-12345678" + _SOCKET_SUFFIX) > _SOCKET_PATH_BYTES:
+        if len(parent) + len(f"/{_PREFIX}12345678{_SOCKET_SUFFIX}") > _SOCKET_PATH_BYTES:
             continue
         try:
-            return Path(tempfile.mkdtemp(prefix="swarm-ray-", dir=parent))
+            return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         except OSError:
             continue
     raise RunFailedError(

@@ -23,6 +23,7 @@ from swarm.runtime.blueprint import Blueprint
 from swarm.runtime.cpu_time import process_seconds
 from swarm.runtime.jobs import Done, Task, execute, prepare
 from swarm.runtime.ray_calls import Raised, shielded, unwrapped
+from swarm.runtime.results import ResultStore
 
 MAX_RETRIES = 3
 _NICE = 15
@@ -45,10 +46,12 @@ class Worker:
 
     Args:
         bench: Corpus and artifacts.
+        store: Where results are kept as soon as they are there.
     """
 
-    def __init__(self, bench: Workbench) -> None:
+    def __init__(self, bench: Workbench, store: ResultStore) -> None:
         self._bench = bench
+        self._store = store
         os.nice(_NICE)
 
     def warm_up(self, blueprint: Blueprint) -> Reply:
@@ -56,9 +59,14 @@ class Worker:
         wrong = shielded(prepare, blueprint.stages, fidelity=blueprint.fidelity)
         return _reply(wrong)
 
-    def execute(self, task: Task) -> Reply:
-        """Carries out one task."""
-        return _reply(shielded(execute, task, self._bench))
+    def execute(self, key: str, task: Task) -> Reply:
+        """Carries out one task, and keeps its result under a key."""
+        return _reply(shielded(self._execute, key, task))
+
+    def _execute(self, key: str, task: Task) -> Done:
+        done = execute(task, self._bench)
+        self._store.put(key, done)
+        return done
 
 
 def _reply(value: Done | Raised | None) -> Reply:
@@ -91,11 +99,18 @@ class RayBackend:
         blueprint: Where it is; it says what workers may import ahead.
         bench: Corpus and artifacts.
         n_workers: Processes.
+        store: Where workers keep results.
     """
 
     def __init__(
-        self, blueprint: ObjectRef[Blueprint], bench: Workbench, *, n_workers: int
+        self,
+        blueprint: ObjectRef[Blueprint],
+        bench: Workbench,
+        *,
+        n_workers: int,
+        store: ResultStore,
     ) -> None:
+        self._store = store
         self._blueprint = blueprint
         self._bench = bench
         self._n_workers = n_workers
@@ -149,7 +164,7 @@ class RayBackend:
         for seat in self._seats:
             if self._queue and seat.waits_for is None:
                 seat.key = self._queue.popleft()
-                seat.waits_for = seat.handle.execute.remote(self._tasks[seat.key])
+                seat.waits_for = seat.handle.execute.remote(seat.key, self._tasks[seat.key])
 
     def pids(self) -> set[int]:
         """Returns the processes of the workers that have come up."""
@@ -169,7 +184,7 @@ class RayBackend:
 
     def _new_seat(self) -> _Seat:
         kind = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(Worker)
-        handle: Any = kind.remote(self._bench)  # Any: as in _Seat
+        handle: Any = kind.remote(self._bench, self._store)  # Any: as in _Seat
         return _Seat(handle=handle, waits_for=handle.warm_up.remote(self._blueprint))
 
     def _collect(self, seat: _Seat, ref: ObjectRef[Reply]) -> None:

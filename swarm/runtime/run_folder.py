@@ -17,6 +17,7 @@ from swarm.errors import RunFailedError, UsageError, boundary
 from swarm.kernel.roster import Roster
 from swarm.pipeline.wire import SCHEMA_VERSION, schema_hash
 from swarm.runtime.blueprint import Blueprint
+from swarm.runtime.manifest import facts_of
 from swarm.runtime.versions import versions
 
 Status: TypeAlias = Literal["running", "ok", "failed", "interrupted"]
@@ -86,6 +87,19 @@ class RunFolder:
         self.manifest |= {"status": status, "ended": _now(), **facts}
         self.save()
 
+    def begin_again(self, host: Mapping[str, object], incident: str) -> None:
+        """Records that a run goes on, where, and why it had to."""
+        for stale in ("ended", "error", "summary"):
+            self.manifest.pop(stale, None)
+        self.manifest |= {"status": "running", "host": dict(host)}
+        self.add_incident(incident)
+
+    def add_incident(self, what: str) -> None:
+        """Records something that befell the run; the log knows nothing of it."""
+        incidents = self.manifest.setdefault("incidents", [])
+        incidents.append({"at": _now(), "what": what})
+        self.save()
+
     def save(self) -> None:
         """Writes the manifest so that it is always whole."""
         partial = self.path / f".{MANIFEST}"
@@ -109,14 +123,16 @@ def read_manifest(path: Path) -> dict[str, Any]:  # Any: JSON
     try:
         manifest = json.loads(file.read_text())
         written = int(manifest["schema_version"])
-    except (ValueError, KeyError, TypeError) as wrong:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as wrong:
         raise UsageError(what=f"{file} is damaged: {wrong}") from wrong
     if written > SCHEMA_VERSION:
-        by = manifest.get("versions", {}).get("swarm", "unknown")
+        known = manifest.get("versions")
+        by = known.get("swarm", "unknown") if isinstance(known, dict) else "unknown"
         raise UsageError(
             what=f"{path} has log schema {written}, written by swarm {by}; this swarm reads up to"
             f" schema {SCHEMA_VERSION}: use a newer swarm"
         )
+    facts_of(manifest, file)
     return dict(manifest)
 
 

@@ -15,7 +15,10 @@ from swarm.kernel.message import Message
 from swarm.kernel.roster import Roster
 from swarm.memory.notebook import NotebookSink
 from swarm.pipeline.wire import codec
+from swarm.runtime.batches import decode_batch, encode_batch
 from swarm.runtime.blueprint import Blueprint
+from swarm.runtime.snapshot_store import HEAD, chunk_name, read_chunks, read_file, write_file
+from swarm.runtime.snapshots import Chunk, ChunkNote, Head, next_segment, total_kinds
 
 # A full collection walks every envelope in flight; messages hold no cycles, so let it come rarely.
 _GC_THRESHOLD = (200_000, 20, 100)
@@ -54,6 +57,7 @@ class Shard:
         number: Which of them this is.
         folder: The run folder, or None to keep digests only.
         shuffle: If given, every bucket is shuffled with this seed before it is sorted.
+        start: The snapshot to go on from; None for the beginning.
     """
 
     def __init__(
@@ -64,9 +68,11 @@ class Shard:
         number: int,
         folder: Path | None,
         shuffle: int | None = None,
+        start: Path | None = None,
     ) -> None:
         roster = Roster(blueprint.roster)
         self._roster = roster
+        self._number = number
         self._hosted = shards[number]
         self._codec = codec()
         self._digest = ChainDigest(n_actors=len(roster), hosted=self._hosted)
@@ -78,8 +84,10 @@ class Shard:
             shard=number,
             watch=blueprint.watch,
         )
+        head = None if start is None else read_file(start / HEAD, Head)
+        begun = [] if head is None else self._begun(head)
         self._notes = (
-            NotebookSink(folder / "notes", roster=roster)
+            NotebookSink(folder / "notes", roster=roster, begun=begun)
             if folder is not None and with_log
             else None
         )
@@ -94,7 +102,10 @@ class Shard:
             sink=self,
             reorder=None if shuffle is None else Random(shuffle).shuffle,
         )
-        self._engine.start(blueprint.first, self._hosted)
+        if start is None or head is None:
+            self._engine.start(blueprint.first, self._hosted)
+        else:
+            self._restore(start, head)
         self._gc_before = gc.get_threshold()
         gc.collect()
         gc.freeze()
@@ -131,6 +142,67 @@ class Shard:
             delivered=engine.delivered,
         )
         return report, outgoing
+
+    def snapshot(self, batches: Iterable[Batch], into: Path) -> ChunkNote:
+        """Writes what this shard is, between windows; its log and notebooks end here too.
+
+        Args:
+            batches: What other shards have sent here meanwhile.
+            into: The folder of the snapshot.
+        """
+        for batch in batches:
+            self._engine.accept(batch)
+        if self._notes is not None:
+            self._notes.flush()
+        self._log.seal()
+        chunk = Chunk(
+            first=self._hosted.start,
+            frames=[ctx.freeze() for ctx in self._engine.contexts],
+            in_flight=encode_batch(self._engine.in_flight()),
+            first_cell=self._digest.first_cell,
+            control=self._digest.control,
+            payload=self._digest.payload,
+        )
+        name = chunk_name(self._number)
+        sum_, n_bytes = write_file(into / name, chunk)
+        return ChunkNote(
+            name=name,
+            first=self._hosted.start,
+            stop=self._hosted.stop,
+            sha256=sum_,
+            n_bytes=n_bytes,
+            kinds=self._log.kind_counts(),
+            log_bytes=self._log.bytes_written,
+        )
+
+    def _begun(self, head: Head) -> list[int]:
+        ranks = (self._roster.rank(name.removesuffix(".md")) for name in head.notes)
+        return [rank for rank in ranks if rank in self._hosted]
+
+    def _restore(self, snapshot: Path, head: Head) -> None:
+        """Takes the place of whatever shards hosted these actors when the snapshot was taken."""
+        base, stop = self._hosted.start, self._hosted.stop
+        for chunk in read_chunks(snapshot, head, self._hosted):
+            last = min(stop, chunk.first + len(chunk.frames))
+            for rank in range(max(base, chunk.first), last):
+                self._engine.contexts[rank - base].thaw(chunk.frames[rank - chunk.first])
+            inbox = [
+                (key, mine)
+                for key, envelopes in decode_batch(chunk.in_flight)
+                if (mine := [one for one in envelopes if base <= one[0] < stop])
+            ]
+            self._engine.accept(inbox)
+            for i, chains in enumerate(zip(chunk.control, chunk.payload, strict=True)):
+                cell = chunk.first_cell + i - self._digest.first_cell
+                if 0 <= cell < len(self._digest.control):
+                    self._digest.control[cell], self._digest.payload[cell] = chains
+        # What counts for the whole log is counted on by one of the shards.
+        is_first = self._number == 0
+        self._log.go_on(
+            n_segments=next_segment(head, self._number),
+            kinds=total_kinds(head.chunks) if is_first else {},
+            n_bytes=sum(note.log_bytes for note in head.chunks) if is_first else 0,
+        )
 
     def close(self, *, cpu_seconds: float) -> Closing:
         """Seals the log and the notebooks."""

@@ -8,13 +8,15 @@ from swarm.comms.messages import work
 from swarm.errors import UsageError
 from swarm.kernel.rng import Stream
 from swarm.kernel.roster import Roster
-from swarm.pipeline.pretraining.corpus import build_corpus
+from swarm.minds.human import PERSON
+from swarm.pipeline.pretraining.corpus import BENCHMARK, build_corpus
 from swarm.runtime.blueprint import Blueprint
 from swarm.runtime.jobs import load_mind
 from swarm.runtime.launch import Options, Perform, Result
 from swarm.scenarios import gauges, outcome
-from swarm.scenarios.crew import Corpus, RoleBuilder
+from swarm.scenarios.crew import RoleBuilder
 from swarm.scenarios.lab import Lab
+from swarm.scenarios.outfit import Corpus, Outfit
 from swarm.scenarios.research_lab import SERVICES, SINGLE, ResearchLab
 from swarm.units import CREDIT, Ticks
 
@@ -36,25 +38,42 @@ def research_lab(name: str, config: ResearchLab) -> Lab:
     corpora: dict[str, str] = {}
     return Lab(
         config=config,
-        build=partial(_blueprint, name, config, corpora),
+        build=partial(_build, name, config, corpora),
+        restore=partial(_restore, name, config),
         finish=partial(_finish, config, corpora),
         tell=outcome.tell,
     )
 
 
-def _blueprint(
-    name: str, config: ResearchLab, corpora: dict[str, str], options: Options
-) -> Blueprint:
+def _build(name: str, config: ResearchLab, corpora: dict[str, str], options: Options) -> Blueprint:
     info = build_corpus(config.corpus, options.corpus_dir, config.seed)
     corpora["hash"] = info.hash
+    return _blueprint(name, config, Corpus(info.hash, info.domain_names))
+
+
+def _restore(name: str, config: ResearchLab, recorded: Mapping[str, object]) -> Blueprint:
+    """Makes the blueprint of a run that was: its corpus need not be here."""
+    corpus, domains = recorded.get("corpus_hash"), recorded.get("corpus_domains")
+    if not isinstance(corpus, str):
+        raise UsageError(what="the manifest does not say which corpus the run had")
+    # Before the manifest named them, domains were always those of the default corpus.
+    names = domains if isinstance(domains, list) else [domain for domain, _ in BENCHMARK]
+    return _blueprint(name, config, Corpus(corpus, tuple(map(str, names))))
+
+
+def _blueprint(name: str, config: ResearchLab, corpus: Corpus) -> Blueprint:
     roster = Roster(config.roles.items())
     graph = _graph(config, roster)
-    builder = RoleBuilder(config, Corpus(info.hash, info.domain_names), graph)
+    builder = RoleBuilder(Outfit(config, corpus), graph)
     for role, _ in roster.counts:  # so that a mistake in the config is found here, not on a shard
         builder(roster, roster.of_role(role)[0])
     return Blueprint(
         scenario=name,
-        config={**config.model_dump(mode="json"), "corpus_hash": info.hash},
+        config={
+            **config.model_dump(mode="json"),
+            "corpus_hash": corpus.hash,
+            "corpus_domains": list(corpus.domains),
+        },
         seed=config.seed,
         roster=tuple(config.roles.items()),
         graph=graph,
@@ -64,7 +83,8 @@ def _blueprint(
         latency=config.graph.latency,
         lookahead=config.graph.latency,
         until=config.until,
-        minds=config.minds,
+        minds=_minds(config),
+        person_deadline=config.humans.deadline,
         watch=(*outcome.WATCH, *gauges.WATCH),
         gauges=partial(
             gauges.gauges,
@@ -74,6 +94,12 @@ def _blueprint(
         fidelity=config.fidelity,
         stages=("pretraining", "evaluation"),
     )
+
+
+def _minds(config: ResearchLab) -> dict[str, tuple[str, ...]]:
+    """Returns the minds by role; where a gate is kept a person answers, if nobody else is named."""
+    person = {} if config.humans.gate == "none" else {"human": (PERSON,)}
+    return {**person, **config.minds}
 
 
 def _finish(

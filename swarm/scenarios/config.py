@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from swarm.errors import UsageError
@@ -22,6 +22,23 @@ _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _WANTS_TEXT = ("string_type", "path_type", "tuple_type")
 
 
+class SnapshotConfig(BaseModel):
+    """How often a run is put on disk, so that it can go on from there. Changes nothing else."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
+    )
+
+    every: int = Field(default=1, ge=0)
+    """Virtual seconds between two snapshots, at least; 0 for none at all."""
+    cpu_percent: float = Field(default=2.0, gt=0, le=100)
+    """The most that they may cost, as a share of the time between them."""
+
+
 class Config(BaseModel):
     """Base of all scenario configs: frozen, strict about unknown keys, documented fields."""
 
@@ -35,6 +52,8 @@ class Config(BaseModel):
 
     seed: int = 0
     """The seed of every random stream; the same seed gives the same digests."""
+    snapshots: SnapshotConfig = SnapshotConfig()
+    """From where a run that was stopped goes on."""
 
 
 def configure(kind: type[ConfigT], overrides: Mapping[str, object]) -> ConfigT:

@@ -4,6 +4,7 @@ Standard output is for the result, standard error for progress and mistakes. Exi
 1 run failed, 2 bad usage, 130 interrupted.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -54,7 +55,7 @@ class Front:
         runtime: Literal["inline", "ray"] = "inline",
         shards: int = 1,
     ) -> None:
-        self._name, self._lab, self._counts, self._single = name, lab, counts, single
+        self._name, self._lab, self._counts, self._single = name, _importable(lab), counts, single
         self._runtime, self._shards = runtime, shards
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
@@ -109,6 +110,7 @@ class Front:
             workers=workers,
             out=out,
             cache_dir=_make_cache(cache),
+            is_supervised=host == "ray",
         )
         outcome = lab.run(options)
         present(lab, outcome, as_json=as_json)
@@ -127,6 +129,19 @@ class Front:
         if shards is not None:
             return shards
         return self._shards if (runtime or self._runtime) == "ray" else 1
+
+
+def _importable(lab: LabFactory) -> LabFactory:
+    """Returns the same function as other processes can import it, if its module is run as a file.
+
+    What such a module defines belongs to this process alone, and so would what it builds.
+    """
+    module = sys.modules.get(getattr(lab, "__module__", ""))
+    spec = getattr(module, "__spec__", None)
+    if spec is None or spec.name == lab.__module__:
+        return lab
+    found: LabFactory = importlib.import_module(spec.name).lab
+    return found
 
 
 def scale_counts(

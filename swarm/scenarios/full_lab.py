@@ -1,8 +1,11 @@
 """The full lab: the front door.
 
-Two hundred actors of nine roles negotiate for a GPU pool, train small transformers, replicate each
-other's findings, and swap parts of the ship.
+Two hundred actors of fifteen roles negotiate for a GPU pool, pre-train and post-train small
+transformers, build and audit environments, make decoding faster, replicate each other's findings,
+and swap parts of the ship.
 """
+
+from typing import Literal
 
 from pydantic import NonNegativeInt
 
@@ -18,11 +21,29 @@ COUNTS = {
     "gpu_broker": 1,
     "integrator": 1,
     "evaluator": 6,
-    "reviewer": 50,
-    "devops": 10,
-    "data_researcher": 40,
-    "pretraining_researcher": 90,
+    "reviewer": 44,
+    "devops": 6,
+    "data_researcher": 24,
+    "pretraining_researcher": 50,
+    "posttraining_researcher": 36,
+    "env_builder": 12,
+    "env_auditor": 6,
+    "kernel_engineer": 8,
+    "harness_engineer": 6,
+    "human": 2,
 }
+
+
+PRESETS: dict[str, dict[str, object]] = {
+    "long": {
+        "money.budget": 1_100,
+        "money.integrator_capital": 640,
+        "money.review_budget": 760,
+        "money.grants_per_epoch": 12,
+        "until": 120 * 86_400,
+    }
+}
+"""What a preset changes; ``--set`` still has the last word."""
 
 
 class FullLab(ResearchLab):
@@ -30,11 +51,14 @@ class FullLab(ResearchLab):
 
     roles: dict[str, NonNegativeInt] = COUNTS
     """Actors by role."""
+    preset: Literal["default", "long"] = "default"
+    """``long`` has six times the money: about half an hour on two cores."""
 
 
 def lab(**overrides: object) -> Lab:
     """Builds the lab; keyword arguments are keys of ``FullLab``, dotted where they are nested."""
-    return research_lab("full_lab", configure(FullLab, overrides))
+    more = PRESETS.get(str(overrides.get("preset", "default")), {})
+    return research_lab("full_lab", configure(FullLab, {**more, **overrides}))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """What a research lab's run came to: the ledger, the audit, the closing table.
 
-The sealed shard steered the run. The audit shard is read here, once, after the run has come to
-rest: fresh seeds of generation 0 and of the final recipe are trained and scored on it.
+The sealed shard and the sealed tasks steered the run; ``audit.py`` measures anew, once, after it.
 """
 
 import json
-import math
 import statistics
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -14,18 +12,15 @@ import msgspec
 from rich.console import Console as Terminal
 from rich.table import Table
 
-from swarm.comms.messages import ship, work
+from swarm.comms.messages import ship
 from swarm.comms.messages.subcontract import Carry
 from swarm.errors import RunFailedError, boundary
 from swarm.kernel.message import Message
-from swarm.kernel.rng import Stream
-from swarm.pipeline.evaluation.spec import Evaluate, Evaluated
-from swarm.pipeline.pretraining.recipe import train_spec
-from swarm.pipeline.pretraining.spec import Trained
+from swarm.pipeline.disciplines import DISCIPLINES
 from swarm.pipeline.wire import codec
 from swarm.runtime.launch import Outcome, Perform, Result
+from swarm.scenarios.audit import audit
 from swarm.scenarios.research_lab import ResearchLab
-from swarm.units import Flops
 
 WATCH = ("ship.announced", "ship.swapped", "ship.rolled_back", "subcontract.carry")
 
@@ -68,52 +63,11 @@ def finish(config: ResearchLab, corpus: str, result: Result, perform: Perform) -
     return {**facts, "ledger": ledger}
 
 
-def audit(
-    config: ResearchLab, corpus: str, original: Ship, final: Ship, perform: Perform
-) -> dict[str, object]:
-    """Trains both recipes on fresh seeds and scores them on the audit shard.
-
-    Returns:
-        Means in bits per byte, the gain (positive is better), its standard error, and the scores.
-    """
-    seeds = Stream(seed=config.seed, owner="audit", name="seeds")
-    n = config.work.audit_seeds
-    jobs = [
-        train_spec(
-            parts,
-            corpus=corpus,
-            flops=Flops(config.work.trial_flops),
-            seed=seeds.integer(2**31),
-        )
-        for parts in (original, final)
-        for _ in range(n)
-    ]
-    artifacts = [_expect(Trained, result).artifact for result in perform(jobs)]
-    blocks = seeds.integer(2**31)
-    evaluations = [
-        Evaluate(corpus=corpus, artifact=artifact, split="audit", seed=blocks, n_blocks=512)
-        for artifact in artifacts
-    ]
-    scores = [_expect(Evaluated, result).bpb for result in perform(evaluations)]
-    before, after = scores[:n], scores[n:]
-    gain = statistics.mean(before) - statistics.mean(after)
-    error = math.sqrt(_variance(before) / n + _variance(after) / n)
-    return {
-        "generation_0_bpb": round(statistics.mean(before), 6),
-        "final_bpb": round(statistics.mean(after), 6),
-        "gain_bpb": round(gain, 6),
-        "standard_error_bpb": round(error, 6),
-        "standard_errors": round(gain / error, 2) if error else None,
-        "seeds": n,
-        "scores": [before, after],
-    }
-
-
 def tell(outcome: Outcome, terminal: Terminal) -> None:
     """Shows the closing table."""
     facts = outcome.summary
     table = Table(title="the ship", title_justify="left")
-    for name in ("part", "old", "new", "gain (bits per byte)", "author", "replications"):
+    for name in ("part", "old", "new", "gain", "author", "replications"):
         table.add_column(name)
     for entry in facts.get("ledger", []):
         table.add_row(*_row(entry))
@@ -133,6 +87,12 @@ def tell(outcome: Outcome, terminal: Terminal) -> None:
             f" {audit_facts['final_bpb']:.3f}, gain {audit_facts['gain_bpb']:.3f}"
             f" +- {audit_facts['standard_error_bpb']:.3f} bits per byte"
             f" ({audit_facts['seeds']} fresh seeds an arm)",
+            highlight=False,
+        )
+        terminal.print(
+            f"audit of post-training: pass@1 {audit_facts['generation_0_pass_1']:.3f} ->"
+            f" {audit_facts['final_pass_1']:.3f}, gain {audit_facts['gain_pass_1']:.3f}"
+            f" +- {audit_facts['standard_error_pass_1']:.3f}",
             highlight=False,
         )
 
@@ -160,7 +120,9 @@ def _entry(due: int, message: ship.Swapped | ship.RolledBack) -> dict[str, Any]:
 def _row(entry: dict[str, Any]) -> Sequence[str]:  # Any: JSON
     if entry["kind"] == "rollback":
         return entry["part"], entry["from_hash"][:8], entry["to_hash"][:8], "rolled back", "", ""
-    gain = f"{entry['gain_bpb']:.3f} [{entry['gain_low_bpb']:.3f}, {entry['gain_high_bpb']:.3f}]"
+    unit = DISCIPLINES[entry["part"]].unit
+    low, high = entry["gain_low_bpb"], entry["gain_high_bpb"]
+    gain = f"{entry['gain_bpb']:.3f} [{low:.3f}, {high:.3f}] {unit}"
     return (
         entry["part"],
         entry["old_hash"][:8],
@@ -169,15 +131,3 @@ def _row(entry: dict[str, Any]) -> Sequence[str]:  # Any: JSON
         entry["author"],
         str(entry["n_replications"]),
     )
-
-
-def _expect(kind: type[MessageT], message: Message) -> MessageT:
-    if isinstance(message, work.JobFailed):
-        raise RunFailedError(what=f"the audit's job failed: {message.kind}: {message.reason}")
-    if not isinstance(message, kind):
-        raise RunFailedError(what=f"the audit expected {kind.__name__}, came {message!r:.100}")
-    return message
-
-
-def _variance(values: Sequence[float]) -> float:
-    return statistics.variance(values) if len(values) > 1 else 0.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
 from swarm.pipeline.pretraining.spec import GENERATION_0_FLOPS
 from swarm.scenarios.config import Config
@@ -24,7 +24,13 @@ SMALL_WORLD: dict[str, int | float | str] = {"degree": 12, "rewired": 0.3}
 MINDS = {
     "pretraining_researcher": ("rules", "rules", "rules", "search"),
     "data_researcher": ("rules", "search"),
+    "evaluator": ("practice",),
 }
+
+
+THRESHOLDS = {"bpb": 0.12, "unsolved": 0.04, "index": 0.01, "decode": 0.2, "regret": 0.02}
+
+EXAM = ("copy", "reverse", "largest", "count_symbol", "compare", "modular_addition")
 
 
 class Section(BaseModel):
@@ -90,33 +96,72 @@ class WorkConfig(Section):
     """A larger model fails with kind ``limit``."""
     base_seeds: int = Field(default=8, ge=8)
     """Fresh seeds on which a ship's base arm is measured; the gate's last look needs eight."""
-    claim_threshold_bpb: float = Field(default=0.12, ge=0)
-    """A single trial that gains less is not claimed."""
+    post_steps: int = Field(default=40, ge=1)
+    """Budget of one post-training, in updates on 64 rows of 24 bytes."""
+    practices: int = Field(default=24, ge=2)
+    """Tasks on which a notebook policy is practised."""
+    claim_thresholds: dict[str, NonNegativeFloat] = THRESHOLDS
+    """By benchmark: a single trial that gains less is not claimed."""
     audit_seeds: int = Field(default=5, ge=0)
     """Fresh seeds an arm, trained after the run and read on the audit shard; 0 skips the audit."""
+
+
+class ExamConfig(Section):
+    """The sealed tasks on which models are examined; no part of the ship."""
+
+    families: tuple[str, ...] = EXAM
+    """Files of ``pipeline/posttraining/environments/families``."""
+    difficulty: int = Field(default=1, ge=1, le=5)
+    """Of every environment."""
+    prompts: int = Field(default=32, ge=4)
+    """Tasks of each family; 8 answers are sampled to each."""
 
 
 class MoneyConfig(Section):
     """Budgets and posted prices, in credits (a credit is a million micro-credits)."""
 
-    budget: float = Field(default=194, gt=0)
+    budget: float = Field(default=220, gt=0)
     """What the director may grant, reviews apart."""
-    integrator_capital: float = Field(default=130, ge=0)
+    integrator_capital: float = Field(default=140, ge=0)
     """The integrator's part of it, at the start: base arms, tests on the ship, rewards."""
-    review_budget: float = Field(default=126, ge=0)
+    review_budget: float = Field(default=112, ge=0)
     """What the director may grant for reviews that their authors cannot pay."""
     trial_grant: float = Field(default=4, gt=0)
-    """What a researcher gets at a time: two trials."""
-    grants_per_epoch: int = Field(default=7, ge=1)
+    """What a researcher of a trained part, or of checkpoints, gets at a time: two trials."""
+    light_grant: float = Field(default=1, gt=0)
+    """What others get: their trials need no training at all."""
+    grants_per_epoch: int = Field(default=10, ge=1)
     """Researchers that get one in an epoch."""
     epoch: int = Field(default=86_400, ge=3_600)
     """Virtual seconds between incomes."""
     reward: float = Field(default=4, ge=0)
     """What an accepted swap earns its author and replicator."""
+    build_price: float = Field(default=0.5, ge=0)
+    """For one environment that passes its gates."""
+    bounty: float = Field(default=1, ge=0)
+    """For one demonstrated exploit."""
+    bounty_budget: float = Field(default=8, ge=0)
+    """What the director may grant for exploits."""
     evaluator_price: float = Field(default=0.1, ge=0)
     """For one checkpoint scored."""
     reviewer_price: float = Field(default=14, ge=0)
     """For one replication: up to eight trainings, their scores, and a margin."""
+    light_review_price: float = Field(default=1, ge=0)
+    """For one that only has values scored."""
+
+
+class HumansConfig(Section):
+    """What must not happen without a person's word."""
+
+    gate: Literal["none", "swaps", "big_runs"] = "none"
+    """``none``: everything is approved; ``swaps``: every swap waits for an answer; ``big_runs``: a
+    new checkpoint does. A gate pauses wall time, not virtual time."""
+    policy: Literal["approve", "veto"] = "approve"
+    """What counts as the answer when nobody answers in time."""
+    thinking: int = Field(default=3_600, ge=1)
+    """Virtual seconds that an answer takes."""
+    deadline: float = Field(default=3_600, gt=0)
+    """Wall seconds that a question waits for a person."""
 
 
 class ResearchLab(Config):
@@ -132,10 +177,16 @@ class ResearchLab(Config):
     """The GPUs."""
     work: WorkConfig = WorkConfig()
     """The training."""
+    exam: ExamConfig = ExamConfig()
+    """What post-training is for."""
     money: MoneyConfig = MoneyConfig()
     """The budget."""
+    humans: HumansConfig = HumansConfig()
+    """The gate that people keep."""
     minds: dict[str, tuple[str, ...]] = MINDS
     """Minds by role; an actor's number chooses among several."""
+    notes: Literal["on", "off", "shuffled"] = "on"
+    """Which notes minds get to see: those of the part ``notebook``; none; any, as a control."""
     service_edges: Literal["on", "off"] = "on"
     """``off``: who has no edge to a service reaches it from neighbour to neighbour."""
     fidelity: Literal["real", "surrogate"] = "real"

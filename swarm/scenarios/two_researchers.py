@@ -8,6 +8,7 @@ from swarm.scenarios.entry import Front
 from swarm.scenarios.lab import Lab
 from swarm.scenarios.research_lab import (
     SINGLE,
+    ExamConfig,
     GraphConfig,
     MoneyConfig,
     PoolConfig,
@@ -37,14 +38,19 @@ class TwoResearchers(ResearchLab):
     """Everybody knows everybody."""
     pool: PoolConfig = PoolConfig(nodes=1)
     """One machine."""
-    work: WorkConfig = WorkConfig(trial_flops=4_000_000_000, checkpoint_flops=8_000_000_000)
+    work: WorkConfig = WorkConfig(
+        trial_flops=4_000_000_000, checkpoint_flops=8_000_000_000, post_steps=4, practices=8
+    )
     """Trainings of a few dozen steps."""
+    exam: ExamConfig = ExamConfig(families=("copy", "compare"), prompts=8)
+    """Two families."""
     money: MoneyConfig = MoneyConfig(
         budget=21,
         integrator_capital=18,
         trial_grant=0.5,
         grants_per_epoch=2,
         reviewer_price=3,
+        light_review_price=0.5,
         review_budget=12,
     )
     """Enough for a swap or two."""

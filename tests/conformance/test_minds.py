@@ -14,15 +14,15 @@ from swarm.comms.messages.finding import Trial
 from swarm.comms.messages.mind import PartProposed, ProposePart
 from swarm.kernel.message import ActorId
 from swarm.minds.mind import Mind
+from swarm.pipeline.menu import changes
 from swarm.pipeline.parts import canonical_json
-from swarm.pipeline.pretraining.menu import changes
 from swarm.pipeline.pretraining.spec import (
     GENERATION_0_ARCHITECTURE,
     GENERATION_0_MIXTURE,
     GENERATION_0_OPTIMIZER,
     Mixture,
 )
-from swarm.pipeline.pretraining.values import identity, read_value
+from swarm.pipeline.values import identity, read_value
 from swarm.pipeline.wire import codec
 
 NAMES = sorted(

@@ -7,8 +7,8 @@ from swarm.comms.messages.work import Start
 from swarm.errors import InvariantError
 from swarm.kernel.message import ActorId
 from swarm.minds.rules import Rules
+from swarm.pipeline.menu import changes
 from swarm.pipeline.parts import canonical_json
-from swarm.pipeline.pretraining.menu import changes
 from swarm.pipeline.pretraining.spec import (
     GENERATION_0_ARCHITECTURE,
     GENERATION_0_MIXTURE,
@@ -16,7 +16,7 @@ from swarm.pipeline.pretraining.spec import (
     Architecture,
     Optimizer,
 )
-from swarm.pipeline.pretraining.values import read_as, value_tag
+from swarm.pipeline.values import read_as, value_tag
 
 SHAPE = canonical_json(GENERATION_0_ARCHITECTURE)
 RULE = canonical_json(GENERATION_0_OPTIMIZER)

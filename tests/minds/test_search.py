@@ -19,7 +19,8 @@ from swarm.pipeline.pretraining.spec import (
     GENERATION_0_OPTIMIZER,
     Architecture,
 )
-from swarm.pipeline.pretraining.values import Checkpoint, identity, read_as
+from swarm.pipeline.values import identity, read_as
+from tests.ships import checkpoint
 
 SHAPE = canonical_json(GENERATION_0_ARCHITECTURE)
 RULE = canonical_json(GENERATION_0_OPTIMIZER)
@@ -139,7 +140,7 @@ def test_failed_and_unreadable_trials_are_survived() -> None:
 
 
 def test_a_part_without_a_space_gives_an_empty_answer() -> None:
-    made = canonical_json(Checkpoint(artifact="a", recipe="b"))
+    made = checkpoint(artifact="a", recipe="b")
 
     assert Search().decide(ask(part="checkpoint", current=made)).value == ""
 

@@ -11,11 +11,12 @@ from swarm.pipeline.pretraining.spec import (
     GENERATION_0_FLOPS,
     GENERATION_0_MIXTURE,
     GENERATION_0_OPTIMIZER,
+    Train,
 )
-from swarm.pipeline.pretraining.values import Checkpoint
 from swarm.pipeline.standards import Standards, fresh_specs, longest, price, problem
 from swarm.testing import FakeContext
 from swarm.units import Credits, Ticks
+from tests.ships import LATER_PARTS, checkpoint
 
 MEANS = Means(
     broker=ActorId("gpu_broker-0"),
@@ -32,20 +33,26 @@ STANDARDS = Standards(
     corpus="c",
     flops=GENERATION_0_FLOPS,
     max_params=99,
-    gate=Gate(stages=(4, 8), alphas=(0.001, 0.002)),
-    block_gate=Gate(stages=(96,), alphas=(0.001,)),
+    gates={
+        "bpb": Gate(stages=(4, 8), alphas=(0.001, 0.002)),
+        "unsolved": Gate(stages=(4, 8), alphas=(0.001, 0.002)),
+        "index": Gate(stages=(96,), alphas=(0.001,)),
+    },
+    post_steps=20,
     gpus=4,
+    scoring=Ticks(0),
     ticks=lambda _: Ticks(5_000),
     means=MEANS,
 )
 PARTS = {
+    **LATER_PARTS,
     "architecture": canonical_json(GENERATION_0_ARCHITECTURE),
-    "checkpoint": canonical_json(Checkpoint(artifact="old", recipe="r")),
+    "checkpoint": checkpoint(artifact="old", recipe="r"),
     "mixture": canonical_json(GENERATION_0_MIXTURE),
     "optimizer": canonical_json(GENERATION_0_OPTIMIZER),
 }
 FASTER = canonical_json(replace(GENERATION_0_OPTIMIZER, lr=0.004))
-WEIGHTS = canonical_json(Checkpoint(artifact="new", recipe="r"))
+WEIGHTS = checkpoint(artifact="new", recipe="r")
 
 
 @pytest.mark.parametrize(("part", "value"), [("optimizer", FASTER), ("checkpoint", WEIGHTS)])
@@ -87,7 +94,10 @@ def test_a_test_takes_at_most_its_leases_its_scores_and_the_waiting_for_both() -
 def test_fresh_seeds_never_come_twice() -> None:
     ctx = FakeContext(me=ActorId("reviewer-0"))
 
-    jobs = [*fresh_specs(ctx, PARTS, STANDARDS, n=4), *fresh_specs(ctx, PARTS, STANDARDS, n=4)]
+    jobs = [
+        *fresh_specs(ctx, "bpb", PARTS, STANDARDS, n=4),
+        *fresh_specs(ctx, "bpb", PARTS, STANDARDS, n=4),
+    ]
 
     assert len({job.seed for job in jobs}) == 8
-    assert {job.max_params for job in jobs} == {99}
+    assert {job.max_params for job in jobs if isinstance(job, Train)} == {99}

@@ -15,6 +15,8 @@ from swarm.comms.messages import treasury as money
 from swarm.kernel.message import NO_MESSAGE, ActorId, Message, MessageId, message_id
 from swarm.kernel.role import Role
 from swarm.pipeline import tasks
+from swarm.pipeline.campaign import Job
+from swarm.pipeline.posttraining.spec import PostTrain, PostTrained
 from swarm.pipeline.pretraining.spec import Train, Trained
 from swarm.testing import FakeContext
 from swarm.units import Credits, Ticks, Tokens
@@ -26,7 +28,7 @@ BROKER, TREASURY, EVALUATOR = (
 )
 
 
-def artifact_of(spec: Train) -> str:
+def artifact_of(spec: Job) -> str:
     """Returns the name under which the surroundings keep a model."""
     return sha256(msgspec.json.encode(spec)).hexdigest()
 
@@ -85,8 +87,12 @@ class Surroundings:
         return [effect[1] for effect in self.seen if effect[0] == "note"]
 
     def trained(self) -> list[Train]:
-        """Returns the training jobs ordered."""
+        """Returns the pre-training jobs ordered."""
         return [e[1] for e in self.seen if e[0] == "run" and isinstance(e[1], Train)]
+
+    def post_trained(self) -> list[PostTrain]:
+        """Returns the post-training jobs ordered."""
+        return [e[1] for e in self.seen if e[0] == "run" and isinstance(e[1], PostTrain)]
 
     def _answer(
         self,
@@ -95,7 +101,7 @@ class Surroundings:
         later: list[tuple[Message, ActorId, MessageId]],
     ) -> None:
         match effect:
-            case ("run", Train() as spec, _):
+            case ("run", Train() | PostTrain() as spec, _):
                 self.n_ordered += 1
                 answers.append((self._train(spec), self.ctx.me, message_id(0, self.n_ordered)))
             case ("tell", _, lease.Request() as order):
@@ -116,7 +122,20 @@ class Surroundings:
             case _:
                 pass
 
-    def _train(self, spec: Train) -> Message:
+    def _train(self, spec: Job) -> Message:
+        if isinstance(spec, PostTrain):
+            return PostTrained(
+                artifact=artifact_of(spec),
+                sft_steps=1,
+                rounds=0,
+                examples=1,
+                sft_loss=1.0,
+                mean_reward=0.0,
+                mean_exact=0.0,
+                tokens_sampled=Tokens(0),
+                tokens_trained=Tokens(1),
+                n_params=1,
+            )
         if self.fails(spec):
             return work.JobFailed(kind="diverged", reason="the loss is nan", step=3)
         self.specs[artifact_of(spec)] = spec

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarm.comms.messages import incident as site
 from swarm.comms.messages import ops, work
-from swarm.errors import UsageError
+from swarm.errors import ProtocolError, UsageError
 from swarm.kernel.message import ActorId, ContractId
 from swarm.kernel.role import Context, Role
 from swarm.roles.devops import DevOps, DevOpsState, Inbox, Rule
@@ -179,3 +180,13 @@ def test_a_snapshot_goes_on_where_it_was_taken() -> None:
     stored = msgspec.json.encode(role.state)
 
     assert msgspec.json.decode(stored, type=DevOpsState) == role.state
+
+
+def test_without_a_posting_an_alarm_is_an_error() -> None:
+    role, ctx = make()
+    alarm = site.Alarm(
+        contract=ContractId("node_monitor-0/1"), run=ActorId("training_run-0"), symptoms=()
+    )
+
+    with pytest.raises(ProtocolError, match="DevOps in state 'without a posting'"):
+        role.receive(alarm, ctx)

@@ -12,6 +12,7 @@ from swarm.kernel.message import ActorId, ContractId, MessageId
 from swarm.kernel.role import Role
 from swarm.pipeline import tasks
 from swarm.pipeline.evaluation.spec import Evaluate, Evaluated
+from swarm.pipeline.measuring import Bench
 from swarm.roles.evaluator import Evaluator, EvaluatorState, Inbox
 from swarm.testing import FakeContext
 from swarm.units import Credits, Ticks
@@ -20,14 +21,16 @@ AUTHOR, OTHER, TREASURY = ActorId("reviewer-3"), ActorId("integrator-0"), ActorI
 ONE, TWO = ContractId("reviewer-3/2"), ContractId("integrator-0/2")
 
 
+BENCH = Bench(corpus="c", n_blocks=16, exam=(), n_prompts=4, n_practices=4)
+
+
 def make() -> tuple[Evaluator, FakeContext]:
     role = Evaluator(
-        corpus="c",
+        bench=BENCH,
         price_per_score=Credits(10),
         cost=CostModel(device=H100, virtual_flops_per_flop=1, mfu_percent=40),
         patience=Ticks(1_000),
         lookahead=Ticks(60),
-        n_blocks=16,
     )
     _: Role[Inbox] = role
     return role, FakeContext(me=ActorId("evaluator-0"), now=Ticks(100))

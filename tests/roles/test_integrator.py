@@ -14,7 +14,6 @@ from swarm.kernel.role import Role
 from swarm.pipeline.campaign import Means
 from swarm.pipeline.evidence import Gate
 from swarm.pipeline.parts import PART_NAMES, canonical_json
-from swarm.pipeline.pretraining.recipe import recipe_hash
 from swarm.pipeline.pretraining.spec import (
     GENERATION_0_ARCHITECTURE,
     GENERATION_0_FLOPS,
@@ -22,11 +21,13 @@ from swarm.pipeline.pretraining.spec import (
     GENERATION_0_OPTIMIZER,
     Train,
 )
-from swarm.pipeline.pretraining.values import Checkpoint, read_as
+from swarm.pipeline.recipe import recipe_hash
 from swarm.pipeline.standards import Standards
+from swarm.pipeline.values import Checkpoint, read_as
 from swarm.roles.integrator import LAUNCHES, Inbox, Integrator, IntegratorState
 from swarm.testing import FakeContext
 from swarm.units import DAY, Credits, Flops, Ticks
+from tests.ships import LATER_PARTS
 
 if TYPE_CHECKING:
     from tests.roles.conftest import Surroundings
@@ -53,14 +54,20 @@ STANDARDS = Standards(
     corpus="c",
     flops=GENERATION_0_FLOPS,
     max_params=None,
-    gate=Gate(stages=(4, 8), alphas=(0.001, 0.002)),
-    block_gate=Gate(stages=(16,), alphas=(0.001,)),
+    gates={
+        "bpb": Gate(stages=(4, 8), alphas=(0.001, 0.002)),
+        "unsolved": Gate(stages=(4, 8), alphas=(0.001, 0.002)),
+        "index": Gate(stages=(16,), alphas=(0.001,)),
+    },
+    post_steps=20,
     gpus=4,
+    scoring=Ticks(0),
     ticks=lambda flops: Ticks(flops // 10**8),
     means=MEANS,
 )
 GENERATION_0: dict[str, object] = {
     **{part: {"kind": "none"} for part in PART_NAMES if part != "checkpoint"},
+    **LATER_PARTS,
     "architecture": GENERATION_0_ARCHITECTURE,
     "mixture": GENERATION_0_MIXTURE,
     "optimizer": GENERATION_0_OPTIMIZER,
@@ -182,7 +189,11 @@ def test_everybody_else_is_told_of_generation_0_with_its_base_arm_and_checkpoint
     parts = dict(announced.parts)
     assert tuple(parts) == PART_NAMES
     weights = read_as(Checkpoint, parts["checkpoint"])
-    assert around.specs[weights.artifact].flops == 2 * GENERATION_0_FLOPS
+    assert around.specs[weights.base].flops == 2 * GENERATION_0_FLOPS
+    grown = around.post_trained()
+    assert {one.artifact for one in grown} == {weights.base}
+    assert weights.artifact != weights.base
+    assert [name for name, losses in announced.arms if len(losses) == 8] == ["unsolved"]
     assert weights.recipe == recipe_hash(parts)
 
 
@@ -303,7 +314,7 @@ def test_a_finding_that_does_not_hold_is_declined_and_not_tested_again(
         ({"value": canonical_json(GENERATION_0_OPTIMIZER)}, "the ship has this optimizer already"),
         ({"value": "fast"}, "expected Optimizer"),
         ({"part": "keel"}, "came part 'keel'"),
-        ({"part": "decoder"}, "came part 'decoder'"),
+        ({"part": "decoder"}, "expected DecoderSpec"),
         ({"base": "f00"}, "it was replicated on ship f00, which never sailed"),
         ({"gain_bpb": -0.1, "gain_low_bpb": -0.2}, "makes no sense"),
         ({"gain_low_bpb": 0.35}, "makes no sense"),
@@ -440,9 +451,10 @@ def test_a_checkpoint_is_compared_block_by_block_and_leaves_the_base_arm(
     role, ctx = make()
     around = launched(surround, role, ctx, by_recipe)
     around.blocks = lambda artifact: tuple(
-        3.0 + i % 5 - (gain + 0.01 * (-1) ** i) * (artifact == "new") for i in range(16)
+        3.0 + i % 5 - (gain + 0.01 * (-1) ** i) * ("new" in artifact) for i in range(16)
     )
-    value = canonical_json(Checkpoint(artifact="new", recipe="r"))
+    now = read_as(Checkpoint, dict(around.told(ship.Announced, AUTHOR)[0].parts)["checkpoint"])
+    value = canonical_json(replace(now, artifact="new"))
 
     propose(around, part="checkpoint", value=value, n_replications=1)
 

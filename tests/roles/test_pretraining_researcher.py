@@ -15,11 +15,11 @@ from swarm.pipeline.pretraining.spec import (
     GENERATION_0_MIXTURE,
     GENERATION_0_OPTIMIZER,
 )
-from swarm.pipeline.pretraining.values import Checkpoint
 from swarm.pipeline.research.state import Policy, Research
 from swarm.roles.pretraining_researcher import Inbox, Part, PretrainingResearcher
 from swarm.testing import FakeContext
 from swarm.units import DAY, Credits, Flops, Ticks
+from tests.ships import LATER_PARTS, checkpoint
 
 MEANS = Means(
     broker=ActorId("gpu_broker-0"),
@@ -37,17 +37,20 @@ POLICY = Policy(
     flops=GENERATION_0_FLOPS,
     checkpoint_flops=Flops(2 * GENERATION_0_FLOPS),
     max_params=None,
-    claim_threshold_bpb=0.05,
+    claim_threshold=0.05,
+    post_steps=20,
+    build_price=Credits(1_000),
+    exam=(),
     review_price=Credits(14_000_000),
     director=ActorId("director-0"),
     spare_percent=25,
     thinking=Ticks(60),
-    note_budget_chars=2_000,
 )
 COST = CostModel(device=H100, virtual_flops_per_flop=90_000_000, mfu_percent=40)
 PARTS = {
+    **LATER_PARTS,
     "architecture": canonical_json(GENERATION_0_ARCHITECTURE),
-    "checkpoint": canonical_json(Checkpoint(artifact="old", recipe="another")),
+    "checkpoint": checkpoint(artifact="old", recipe="another"),
     "mixture": canonical_json(GENERATION_0_MIXTURE),
     "optimizer": canonical_json(GENERATION_0_OPTIMIZER),
 }

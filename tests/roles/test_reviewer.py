@@ -22,11 +22,11 @@ from swarm.pipeline.pretraining.spec import (
     GENERATION_0_OPTIMIZER,
     Train,
 )
-from swarm.pipeline.pretraining.values import Checkpoint
 from swarm.pipeline.standards import Standards
 from swarm.roles.reviewer import Inbox, Reviewer, ReviewerState
 from swarm.testing import FakeContext
 from swarm.units import DAY, Credits, Ticks
+from tests.ships import LATER_PARTS, checkpoint
 
 if TYPE_CHECKING:
     from tests.roles.conftest import Surroundings
@@ -53,15 +53,21 @@ STANDARDS = Standards(
     corpus="c",
     flops=GENERATION_0_FLOPS,
     max_params=1_000_000,
-    gate=Gate(stages=(4, 8), alphas=(0.001, 0.002)),
-    block_gate=Gate(stages=(16,), alphas=(0.001,)),
+    gates={
+        "bpb": Gate(stages=(4, 8), alphas=(0.001, 0.002)),
+        "unsolved": Gate(stages=(4, 8), alphas=(0.001, 0.002)),
+        "index": Gate(stages=(16,), alphas=(0.001,)),
+    },
+    post_steps=20,
     gpus=4,
+    scoring=Ticks(0),
     ticks=lambda flops: Ticks(flops // 10**8),
     means=MEANS,
 )
 PARTS = {
+    **LATER_PARTS,
     "architecture": canonical_json(GENERATION_0_ARCHITECTURE),
-    "checkpoint": canonical_json(Checkpoint(artifact="old", recipe="r")),
+    "checkpoint": checkpoint(artifact="old", recipe="r"),
     "mixture": canonical_json(GENERATION_0_MIXTURE),
     "optimizer": canonical_json(GENERATION_0_OPTIMIZER),
 }
@@ -88,6 +94,7 @@ CALL = cn.CallForProposals(
 def reviewer(price: Credits) -> Reviewer:
     return Reviewer(
         price=price,
+        light_price=price,
         standards=STANDARDS,
         integrator=INTEGRATOR,
         director=DIRECTOR,
@@ -321,8 +328,8 @@ def test_a_review_that_cannot_be_made_is_a_failure_and_it_is_idle_again(
 
 
 def checkpoint_call(artifact: str) -> cn.CallForProposals:
-    value = canonical_json(Checkpoint(artifact=artifact, recipe="r2"))
-    return terms(part="checkpoint", value=value)
+    value = checkpoint(artifact=artifact, recipe="r2")
+    return terms(part="checkpoint", value=value, base_bpb=())
 
 
 @pytest.mark.parametrize(("gain", "decision"), [(0.2, "accept"), (0.0, "reject")])
@@ -332,8 +339,8 @@ def test_a_checkpoint_is_scored_beside_the_current_one_and_judged_block_by_block
     role, ctx = make()
 
     def blocks(artifact: str) -> tuple[float, ...]:
-        better = gain if artifact == "new" else 0.0
-        noise = 0.01 if artifact == "new" else -0.01
+        better = gain if "new" in artifact else 0.0
+        noise = 0.01 if "new" in artifact else -0.01
         return tuple(3.0 + i % 5 - better + noise * (-1) ** i for i in range(16))
 
     around = surround(role, ctx, blocks=blocks)
@@ -341,7 +348,9 @@ def test_a_checkpoint_is_scored_beside_the_current_one_and_judged_block_by_block
 
     assert around.told(lease.Request) == []
     assert around.trained() == []
-    assert [one.artifacts for one in around.terms] == [("old", "new")]
+    assert [one.artifacts for one in around.terms] == [
+        (PARTS["checkpoint"], checkpoint(artifact="new", recipe="r2"))
+    ]
     assert around.terms[0].seed != MEANS.scoring_seed
     assert informed(around).decision == decision
     assert len(around.told(ship.Proposed)) == (decision == "accept")
@@ -354,7 +363,7 @@ def test_blocks_that_do_not_match_are_a_failure(surround: Surround) -> None:
     engage(around, checkpoint_call("newest"))
 
     (failure,) = around.told(cn.Failure, AUTHOR)
-    assert failure.reason == "the two checkpoints were not scored on the same blocks"
+    assert failure.reason == "the two values were not scored on the same blocks"
 
 
 def test_a_cancelled_review_frees_it_when_its_jobs_have_ended(surround: Surround) -> None:

@@ -23,6 +23,22 @@ class ProposePart(Message, frozen=True, kw_only=True, tag="mind.propose_part"):
     """From the asking actor's stream: makes the answer a pure function of the question."""
 
 
+class Practise(Message, frozen=True, kw_only=True, tag="mind.practise"):
+    """How far would a mind with these notes stay behind? On tasks with a known best value."""
+
+    policy: PartValue
+    """Of the part ``notebook``."""
+    seed: int
+    """Chooses the tasks: equal seeds are equal tasks."""
+    n_tasks: int
+
+
+class Practised(Message, frozen=True, kw_only=True, tag="mind.practised"):
+    """The regret on each task, in [0, 1]: 0 is the best value of a task, 1 a random one's."""
+
+    regrets: tuple[float, ...]
+
+
 class PartProposed(Message, frozen=True, kw_only=True, tag="mind.part_proposed"):
     """Try this value; empty when the mind has nothing left to propose."""
 

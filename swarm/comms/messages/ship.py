@@ -13,13 +13,19 @@ PartValue = str
 
 
 class Announced(Message, frozen=True, kw_only=True, tag="ship.announced"):
-    """The ship as it is now. ``base_bpb`` are sealed scores of its recipe on fresh seeds."""
+    """The ship as it is now. ``base_bpb`` are sealed scores of its recipe on fresh seeds.
+
+    Gains in all protocols are losses of before minus losses of after, in the unit of the benchmark
+    by which the part is judged; fields are called after the first such unit, bits per byte.
+    """
 
     generation: int
     manifest: str
     """Content hash over all parts."""
     parts: tuple[tuple[str, PartValue], ...]
     base_bpb: tuple[float, ...]
+    arms: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    """The same by other benchmarks: (benchmark, losses on fresh seeds) pairs."""
 
 
 class Proposed(Message, frozen=True, kw_only=True, tag="ship.proposed"):

@@ -23,7 +23,7 @@ from swarm.pipeline.pretraining.spec import (
     Positions,
     Schedule,
 )
-from swarm.pipeline.pretraining.values import Spec, normal, read_value, thousandths
+from swarm.pipeline.values import Spec, normal, read_value, thousandths
 
 Setting: TypeAlias = str | int | float | bool
 

@@ -23,8 +23,9 @@ from swarm.errors import WireError
 from swarm.kernel.message import ActorId, ContractId
 from swarm.kernel.role import Context
 from swarm.pipeline import tasks
+from swarm.pipeline.disciplines import arm
 from swarm.pipeline.pretraining.spec import Mixture
-from swarm.pipeline.pretraining.values import combine, identity, read_value
+from swarm.pipeline.values import combine, identity, read_value
 from swarm.units import Credits, Ticks
 
 REVIEWER = "reviewer"
@@ -102,7 +103,11 @@ def open_claim(
 ) -> None:
     """Calls for somebody to replicate the claim on the ship as it was last announced."""
     terms = tasks.ReplicateTerms(
-        part=claim.part, value=claim.value, base=on.manifest, parts=on.parts, base_bpb=on.base_bpb
+        part=claim.part,
+        value=claim.value,
+        base=on.manifest,
+        parts=on.parts,
+        base_bpb=arm(on, claim.part),
     )
     claim.n_tries += 1
     claim.reason = ""

@@ -7,9 +7,10 @@ part meanwhile, the claim is moved onto what stands there now, or dropped.
 
 from swarm.comms.messages import need, research, ship
 from swarm.kernel.role import Context
-from swarm.pipeline.pretraining.values import value_tag
+from swarm.pipeline.disciplines import gained
 from swarm.pipeline.research.claim import Claim, near_reviewers, open_claim, rebase
 from swarm.pipeline.research.state import Research, Setup, jot, rest
+from swarm.pipeline.values import value_tag
 from swarm.units import DAY
 
 TRIES = 2
@@ -54,7 +55,7 @@ def on_reviewed(ctx: Context, me: Research, claim: Claim) -> None:
     """Notes the verdict, or puts the claim aside for a day if there is none."""
     about = f"claim {claim.contract} about {_name(claim)}"
     if claim.result is not None:
-        gain = f"{claim.result.gain_bpb:+.4f} bpb on {claim.result.n} seeds"
+        gain = f"{gained(claim.part, claim.result.gain_bpb)} on {claim.result.n} measurements"
         jot(ctx, me, f"{about}: {claim.result.decision}, {gain}, {claim.result.reason}")
     elif claim.n_tries < TRIES:
         jot(ctx, me, f"{about} waits for a day: {claim.reason}")
@@ -103,7 +104,11 @@ def _seek(ctx: Context, me: Research, setup: Setup, claim: Claim) -> None:
         part=claim.part, gain_bpb=claim.gain_bpb, amount=price, replaces=claim.replaces
     )
     ctx.tell(setup.policy.director, sought)
-    jot(ctx, me, f"claim about {_name(claim)} ({claim.gain_bpb:+.4f} bpb) waits for money")
+    jot(
+        ctx,
+        me,
+        f"claim about {_name(claim)} ({gained(claim.part, claim.gain_bpb)}) waits for money",
+    )
 
 
 def _name(claim: Claim) -> str:

@@ -1,16 +1,25 @@
 """What a researcher of a recipe's part begins: it asks its mind, checks the answer, trains it."""
 
+from collections.abc import Mapping, Sequence
+
 from msgspec.structs import replace
 
 from swarm.comms.messages import mind, ship
+from swarm.comms.messages.ship import PartValue
 from swarm.errors import WireError
 from swarm.kernel.role import Context
 from swarm.pipeline import campaign
+from swarm.pipeline.campaign import Job
+from swarm.pipeline.disciplines import DISCIPLINES
+from swarm.pipeline.harness.spec import NotebookPolicy, Recall
 from swarm.pipeline.parts import canonical_json
-from swarm.pipeline.pretraining.recipe import train_spec
+from swarm.pipeline.posttraining.environments.environment import EnvSpec
+from swarm.pipeline.posttraining.recipes import EnvironmentSet
 from swarm.pipeline.pretraining.spec import Mixture
-from swarm.pipeline.pretraining.values import describe, identity, read_value, value_tag
+from swarm.pipeline.recipe import post_budget, post_train_spec, train_spec
+from swarm.pipeline.replication import score_values
 from swarm.pipeline.research.state import (
+    SHOWN,
     Attempt,
     Research,
     Setup,
@@ -18,21 +27,21 @@ from swarm.pipeline.research.state import (
     jot,
     trial_price,
 )
-from swarm.units import Flops
+from swarm.pipeline.values import describe, identity, read_as, read_value, value_tag
+from swarm.units import Credits, Flops
 
 ASKS = 3
 """Times that a mind is asked for one trial before the researcher gives up."""
+
+INSTEAD: Mapping[str, Recall] = {"off": "none", "shuffled": "shuffled"}
+"""How notes are recalled, whatever the ship's notebook says, where they are switched so."""
 
 _SEEDS = 2**31
 
 
 def begin(ctx: Context, me: Research, setup: Setup, on: ship.Announced) -> None:
-    """Asks the mind for something to try, if the trial can be paid.
-
-    A tenth is kept in hand: whole steps may cost a little more than the budget.
-    """
-    flops = setup.policy.flops
-    if me.balance >= trial_price(setup, Flops(flops + flops // 10)):
+    """Asks the mind for something to try, if the trial can be paid."""
+    if me.balance >= price(setup, on):
         me.attempt = Attempt(base=on, balance=me.balance)
         _ask(ctx, me, setup, me.attempt)
 
@@ -55,7 +64,9 @@ def on_proposed(ctx: Context, me: Research, setup: Setup, answer: mind.PartPropo
         attempt.base = now
         problem = "the ship has changed since the question"
     else:
-        problem = _problem(answer, setup, attempt) or _start(ctx, me, setup, attempt, answer)
+        problem = _problem(answer, setup, attempt, me.shunned) or _start(
+            ctx, me, setup, attempt, answer
+        )
     if not problem:
         return False
     jot(ctx, me, f"proposal for {setup.part} not used: {problem}")
@@ -63,6 +74,11 @@ def on_proposed(ctx: Context, me: Research, setup: Setup, answer: mind.PartPropo
         return True
     _ask(ctx, me, setup, attempt)
     return False
+
+
+def query(part: str) -> str:
+    """Returns the words by which notes are recalled for a question about a part."""
+    return f"{part} trial dead end failed review advice"
 
 
 def label(setup: Setup, attempt: Attempt) -> str:
@@ -73,20 +89,24 @@ def label(setup: Setup, attempt: Attempt) -> str:
 
 
 def _ask(ctx: Context, me: Research, setup: Setup, attempt: Attempt) -> None:
-    query = f"{setup.part} trial dead end failed review advice"
     lines = [line.text for line in me.notes]
+    notebook = read_as(NotebookPolicy, dict(attempt.base.parts)["notebook"])
+    how = INSTEAD.get(setup.policy.notes, notebook.recall)
+    seed = ctx.rng("mind").integer(_SEEDS)
     question = mind.ProposePart(
         part=setup.part,
         current=dict(attempt.base.parts)[setup.part],
-        history=tuple(heard.trial() for heard in me.history),
-        notes=setup.recall(lines, query, setup.policy.note_budget_chars),
-        seed=ctx.rng("mind").integer(_SEEDS),
+        history=tuple(heard.trial() for heard in me.history[-SHOWN:]),
+        notes=setup.remind(how, lines, query(setup.part), notebook.budget_chars, seed),
+        seed=seed,
     )
     attempt.n_asked += 1
     attempt.question = ctx.ask(question, takes=setup.policy.thinking)
 
 
-def _problem(answer: mind.PartProposed, setup: Setup, attempt: Attempt) -> str:
+def _problem(
+    answer: mind.PartProposed, setup: Setup, attempt: Attempt, shunned: Sequence[EnvSpec]
+) -> str:
     """Returns why an answer is not one to its question; empty if it is."""
     if answer.part != setup.part:
         return f"it is for {answer.part!r}"
@@ -97,6 +117,8 @@ def _problem(answer: mind.PartProposed, setup: Setup, attempt: Attempt) -> str:
             return "it is the current value"
     except WireError as wrong:
         return str(wrong)
+    if isinstance(value, EnvironmentSet) and any(one in shunned for one in value.specs):
+        return "an environment of it was called back"
     known = read_value(setup.part, current)
     if isinstance(value, Mixture) and isinstance(known, Mixture):
         unknown = sorted(dict(value.weights).keys() - dict(known.weights).keys())
@@ -108,15 +130,25 @@ def _problem(answer: mind.PartProposed, setup: Setup, attempt: Attempt) -> str:
 def _start(
     ctx: Context, me: Research, setup: Setup, attempt: Attempt, answer: mind.PartProposed
 ) -> str:
-    """Requests the lease; returns why not, or nothing if it did."""
-    policy = setup.policy
     attempt.value = canonical_json(read_value(setup.part, answer.value))
-    spec = train_spec(
-        dict(attempt.base.parts) | {setup.part: attempt.value},
-        corpus=policy.corpus,
-        flops=policy.flops,
-        seed=ctx.rng("seeds").integer(_SEEDS),
-    )
+    return try_value(ctx, me, setup, attempt)
+
+
+def try_value(ctx: Context, me: Research, setup: Setup, attempt: Attempt) -> str:
+    """Requests the lease, or the scores; returns why not, or nothing if it did."""
+    parts = dict(attempt.base.parts)
+    if not DISCIPLINES[setup.part].is_trained:
+        attempt.campaign = score_values(
+            ctx,
+            setup.means,
+            me.numbering,
+            part=setup.part,
+            values=(parts[setup.part], attempt.value),
+            parts=parts,
+            seed=setup.means.scoring_seed,
+        )
+        return ""
+    spec = _spec(ctx, setup, parts | {setup.part: attempt.value})
     needed = trial_price(setup, spec.cost())
     if needed > me.balance:
         return f"one step of it is too dear: {needed} micro-credits, there are {me.balance}"
@@ -127,8 +159,32 @@ def _start(
         lease_contract=me.numbering.fresh(ctx),
         scoring_contract=me.numbering.fresh(ctx),
         purpose=f"trial of {label(setup, attempt)}",
-        specs=[replace(spec, max_params=policy.max_params)],
+        specs=[spec],
         takes=[takes],
         gpus=1,
+        benchmark=DISCIPLINES[setup.part].benchmark,
     )
     return ""
+
+
+def _spec(ctx: Context, setup: Setup, parts: Mapping[str, PartValue]) -> Job:
+    policy, seed = setup.policy, ctx.rng("seeds").integer(_SEEDS)
+    if DISCIPLINES[setup.part].benchmark == "unsolved":
+        return post_train_spec(parts, steps=policy.post_steps, seed=seed)
+    spec = train_spec(parts, corpus=policy.corpus, flops=policy.flops, seed=seed)
+    return replace(spec, max_params=policy.max_params)
+
+
+def price(setup: Setup, on: ship.Announced) -> Credits:
+    """Returns what must be at hand before the mind is asked.
+
+    A tenth is kept in hand: whole steps may cost a little more than the budget.
+    """
+    match DISCIPLINES[setup.part]:
+        case (_, False, _):
+            return trial_price(setup, n_scores=2)
+        case ("unsolved", _, _):
+            budget = post_budget(dict(on.parts), steps=setup.policy.post_steps)
+        case _:
+            budget = setup.policy.flops
+    return trial_price(setup, Flops(budget + budget // 10))

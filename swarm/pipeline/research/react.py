@@ -8,7 +8,7 @@ States    idle -> asking -> trying -> claiming -> idle; a checkpoint is tried wi
           a ship or credited money, and after a trial or a review that cost something: so it comes
           to rest when its money is gone. Who pays for a review, and claims that nobody reviewed:
           ``claiming.py``.
-Asks      its mind ``mind.ProposePart``; jobs ``pretraining.train``.
+Asks      its mind ``mind.ProposePart``; jobs ``pretraining.train``, ``posttraining.post_train``.
 Raises    nothing in itself: late messages are declined, bad answers are noted.
 """
 
@@ -16,26 +16,39 @@ from statistics import fmean
 from typing import TypeAlias, TypeGuard, assert_never
 
 from swarm.comms.messages import contract_net as cn
-from swarm.comms.messages import finding, lease, mind, need, ops, research, ship, work
+from swarm.comms.messages import finding, lease, market, mind, need, ops, research, ship, work
 from swarm.comms.messages import treasury as money
 from swarm.errors import WireError
 from swarm.kernel.role import Context
 from swarm.pipeline import campaign
 from swarm.pipeline.campaign import CampaignMessage
-from swarm.pipeline.pretraining.recipe import recipe_hash
+from swarm.pipeline.disciplines import DISCIPLINES, arm, gained
+from swarm.pipeline.posttraining.environments.spec import Examined
+from swarm.pipeline.posttraining.spec import PostTrained
 from swarm.pipeline.pretraining.spec import Trained
-from swarm.pipeline.pretraining.values import value_tag
-from swarm.pipeline.research import checkpointing, claiming, proposing
+from swarm.pipeline.recipe import recipe_hash
+from swarm.pipeline.research import buying, checkpointing, claiming, proposing
 from swarm.pipeline.research import claim as claims
 from swarm.pipeline.research.claim import Claim
-from swarm.pipeline.research.state import Attempt, Research, Setup, jot, nudge, remember, rest
+from swarm.pipeline.research.state import (
+    Attempt,
+    Purchase,
+    Research,
+    Setup,
+    jot,
+    nudge,
+    remember,
+    rest,
+)
+from swarm.pipeline.values import read_environment, value_tag
 from swarm.units import Credits
 
 ResearchMessage: TypeAlias = (
     work.Start | need.Announced | ship.Announced | money.Credited
     | research.WakeDue | research.ClaimDue | mind.PartProposed
     | finding.Trial | finding.Reviewed | ops.Advice
-    | ship.Swapped | ship.Declined | ship.RolledBack | CampaignMessage
+    | ship.Swapped | ship.Declined | ship.RolledBack
+    | market.CalledBack | Examined | CampaignMessage
 )  # fmt: skip
 
 
@@ -62,12 +75,12 @@ def react(ctx: Context, me: Research, message: ResearchMessage, setup: Setup) ->
                 rest(ctx, me)
         case (
             finding.Trial() | finding.Reviewed() | ops.Advice()
-            | ship.Swapped() | ship.Declined() | ship.RolledBack()
+            | ship.Swapped() | ship.Declined() | ship.RolledBack() | market.CalledBack()
         ):  # fmt: skip
             _learn(ctx, me, message, setup)
         case (
             lease.Granted() | lease.Refused() | lease.Pending() | lease.Ended()
-            | Trained() | work.JobFailed()
+            | Trained() | PostTrained() | Examined() | work.JobFailed()
             | cn.Propose() | cn.Refuse() | cn.BiddingClosed() | cn.InformResult() | cn.Failure()
             | cn.Overdue() | money.Secured() | money.Denied()
         ):  # fmt: skip
@@ -85,6 +98,9 @@ def _decide(ctx: Context, me: Research, setup: Setup) -> None:
         return
     if setup.part == checkpointing.PART:
         checkpointing.begin(ctx, me, setup, me.announced)
+    elif setup.part == buying.PART and buying.near_builders(ctx):
+        if me.balance >= proposing.price(setup, me.announced) + setup.policy.build_price:
+            buying.begin(ctx, me, setup, me.announced)
     else:
         proposing.begin(ctx, me, setup, me.announced)
 
@@ -93,7 +109,7 @@ def _learn(
     ctx: Context,
     me: Research,
     message: finding.Trial | finding.Reviewed | ops.Advice
-    | ship.Swapped | ship.Declined | ship.RolledBack,
+    | ship.Swapped | ship.Declined | ship.RolledBack | market.CalledBack,
     setup: Setup,
 ) -> None:  # fmt: skip
     """Takes in what others found out."""
@@ -108,9 +124,12 @@ def _learn(
             why = f"{message.diagnosis}: {message.reason}"
             jot(ctx, me, f"advice on {message.contract}: {message.action} ({why})")
         case ship.Swapped():
-            jot(ctx, me, f"{message.part} swapped in by {message.gain_bpb:+.4f} bpb")
+            jot(ctx, me, f"{message.part} swapped in by {gained(message.part, message.gain_bpb)}")
         case ship.Declined():
             jot(ctx, me, f"{message.part} declined by the integrator: {message.reason}")
+        case market.CalledBack():
+            me.shunned.append(read_environment(message.environment))
+            jot(ctx, me, f"dead end: {message.environment} called back: {message.reason}")
         case ship.RolledBack():
             jot(ctx, me, f"{message.part} rolled back: {message.reason}")
         case _:
@@ -131,12 +150,12 @@ def _learn_review(ctx: Context, me: Research, review: finding.Reviewed) -> None:
         gain_bpb=review.gain_bpb,
     )
     remember(ctx, me, trial)
-    gain = f"{review.gain_bpb:+.4f} bpb"
+    gain = gained(review.part, review.gain_bpb)
     jot(ctx, me, f"review of {review.part} {tag} by {ctx.sender}: {review.decision}, {gain}")
 
 
-def _work_on(ctx: Context, me: Research, message: CampaignMessage, setup: Setup) -> None:
-    """Hands a message to the claim or the campaign that it is about."""
+def _work_on(ctx: Context, me: Research, message: CampaignMessage | Examined, setup: Setup) -> None:
+    """Hands a message to the claim, the purchase or the campaign that it is about."""
     means, policy = setup.means, setup.policy
     running = None if me.attempt is None else me.attempt.campaign
     if me.claim is not None and _is_about(message, me.claim):
@@ -151,6 +170,11 @@ def _work_on(ctx: Context, me: Research, message: CampaignMessage, setup: Setup)
         )
         if has_ended:
             claiming.on_reviewed(ctx, me, me.claim)
+    elif me.attempt and me.attempt.purchase and _is_of(message, me.attempt.purchase, ctx):
+        _pay(me, message)
+        _buy(ctx, me, message, setup, me.attempt, me.attempt.purchase)
+    elif isinstance(message, Examined):
+        pass  # of a purchase that was given up
     elif me.attempt and running and campaign.concerns(running, message, ctx.cause):
         _pay(me, message)
         if campaign.advance(ctx, running, message, means):
@@ -159,11 +183,38 @@ def _work_on(ctx: Context, me: Research, message: CampaignMessage, setup: Setup)
         campaign.decline(ctx, message)
 
 
-def _is_about(message: CampaignMessage, claim: Claim) -> TypeGuard[claims.ClaimMessage]:
+def _is_about(message: CampaignMessage | Examined, claim: Claim) -> TypeGuard[claims.ClaimMessage]:
     return getattr(message, "contract", None) == claim.contract
 
 
-def _pay(me: Research, message: CampaignMessage) -> None:
+def _is_of(
+    message: CampaignMessage | Examined, purchase: Purchase, ctx: Context
+) -> TypeGuard[buying.PurchaseMessage | Examined | work.JobFailed]:
+    if isinstance(message, Examined | work.JobFailed):
+        return ctx.cause == purchase.examining
+    return getattr(message, "contract", None) == purchase.call.contract
+
+
+def _buy(
+    ctx: Context,
+    me: Research,
+    message: buying.PurchaseMessage | Examined | work.JobFailed,
+    setup: Setup,
+    attempt: Attempt,
+    purchase: Purchase,
+) -> None:
+    """Goes on with a purchase, and tries what was bought."""
+    if isinstance(message, Examined | work.JobFailed):
+        why = buying.on_examined(ctx, me, setup, attempt, purchase, message)
+        why = why or proposing.try_value(ctx, me, setup, attempt)
+    else:
+        why = buying.advance(ctx, me, setup, purchase, message)
+    if why:
+        jot(ctx, me, f"purchase given up: {why}")
+        rest(ctx, me)
+
+
+def _pay(me: Research, message: CampaignMessage | Examined) -> None:
     """Keeps the books: what the treasury took is no longer there."""
     match message:
         case lease.Granted():
@@ -197,16 +248,17 @@ def _on_campaign_ended(
 def _on_scored(
     ctx: Context, me: Research, setup: Setup, attempt: Attempt, ended: campaign.Campaign
 ) -> None:
-    gain: float | None
     if setup.part == checkpointing.PART:
-        gain = checkpointing.on_scored(ctx, me, setup, attempt, ended.scores[0])
-        if gain is None:
+        if not checkpointing.on_made(ctx, me, setup, attempt, ended):
             return
         me.recipes.append(recipe_hash(dict(attempt.base.parts)))
+    if DISCIPLINES[setup.part].is_trained:
+        gain = fmean(arm(attempt.base, setup.part)) - ended.scores[0].bpb
     else:
-        gain = fmean(attempt.base.base_bpb) - ended.scores[0].bpb
+        current, candidate = ended.scores
+        gain = current.bpb - candidate.bpb if not candidate.refusal else 0.0
     _tell(ctx, me, setup, attempt, gain_bpb=gain)
-    if gain > setup.policy.claim_threshold_bpb:
+    if gain > setup.policy.claim_threshold:
         claim = Claim(
             part=setup.part,
             value=attempt.value,
@@ -239,7 +291,7 @@ def _tell(
     remember(ctx, me, trial)
     peers = [one for one in ctx.neighbours if one.rpartition("-")[0].endswith("researcher")]
     ctx.tell_all(peers, trial)
-    outcome = f"failed, {failed}" if failed else f"{gain_bpb:+.4f} bpb"
+    outcome = f"failed, {failed}" if failed else gained(setup.part, gain_bpb)
     verdict = "dead end" if failed or gain_bpb <= 0.0 else "trial"
     label = proposing.label(setup, attempt)
     jot(ctx, me, f"{verdict}: {label}: {outcome} on {attempt.base.manifest[:8]}")

@@ -3,10 +3,11 @@
 from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
+from swarm.comms.contracts import Call
 from swarm.comms.messages import research, ship
 from swarm.comms.messages.finding import Trial
 from swarm.comms.messages.ship import PartValue
@@ -14,17 +15,22 @@ from swarm.kernel.message import NO_MESSAGE, ActorId, MessageId
 from swarm.kernel.role import Context
 from swarm.pipeline.campaign import Campaign, Means, Numbering, lease_duration
 from swarm.pipeline.campaign import price as campaign_price
+from swarm.pipeline.harness.spec import Recall
+from swarm.pipeline.posttraining.environments.environment import EnvSpec
 from swarm.pipeline.research.claim import Claim
 from swarm.units import Credits, Flops, Ticks
 
 HISTORY = 200
 """Trials that are remembered; the oldest are forgotten first."""
 
+SHOWN = 24
+"""Trials that a question carries: what was before them, a mind knows from its notes or not."""
+
 NOTES = 100
 """Own lines that are remembered; the notebook on disk keeps all."""
 
-Recall: TypeAlias = Callable[[Sequence[str], str, int], tuple[str, ...]]
-"""(lines, query, budget in characters) -> the lines that matter."""
+Remind: TypeAlias = Callable[[Recall, Sequence[str], str, int, int], tuple[str, ...]]
+"""(how, lines, query, budget in characters, seed) -> the lines that are shown."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,13 +39,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     corpus: str
     """Hash of the corpus."""
     flops: Flops
-    """Nominal budget of one trial: that of the ship's base arm, or gains mean nothing."""
+    """Nominal budget of one pre-training trial: that of the ship's arm, or gains mean nothing."""
+    post_steps: int
+    """Budget of one post-training trial, in reference steps; the same holds for it."""
     checkpoint_flops: Flops
-    """Nominal budget of a checkpoint."""
+    """Nominal budget of a checkpoint's pre-training."""
     max_params: int | None
     """A larger model fails with kind ``limit``."""
-    claim_threshold_bpb: float
-    """A trial that gains less is told, but not claimed."""
+    claim_threshold: float
+    """A trial that gains less is told, but not claimed; in the unit of the part's benchmark."""
+    build_price: Credits
+    """What an environment may cost."""
+    exam: tuple[EnvSpec, ...]
+    """What models are examined on: what builders are told is wanted."""
     review_price: Credits
     """What a review may cost; dearer proposals are rejected."""
     director: ActorId
@@ -48,8 +60,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Share, 0 to 100, of what is left beyond trial and review that is added to a bid."""
     thinking: Ticks
     """How long the mind takes."""
-    note_budget_chars: int
-    """How much of its own notebook a mind gets to see."""
+    notes: Literal["on", "off", "shuffled"] = "on"
+    """Which notes the mind sees: those that the ship's notebook recalls; none; any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +73,7 @@ class Setup:
     means: Means
     ticks: Callable[[Flops], Ticks]
     """How long nominal work takes on one GPU."""
-    recall: Recall
+    remind: Remind
 
 
 class Heard(msgspec.Struct, frozen=True, order=True):
@@ -84,6 +96,16 @@ class Line(msgspec.Struct, frozen=True, order=True):
     text: str
 
 
+class Purchase(msgspec.Struct, kw_only=True):
+    """An environment that is being bought."""
+
+    call: Call
+    environment: EnvSpec | None = None
+    """What was built, before it is paid."""
+    examining: MessageId = NO_MESSAGE
+    """What ``ctx.run`` returned for the buyer's own examination."""
+
+
 class Attempt(msgspec.Struct, kw_only=True):
     """A trial in the making, from the question to the score."""
 
@@ -96,8 +118,9 @@ class Attempt(msgspec.Struct, kw_only=True):
     n_asked: int = 0
     value: PartValue = ""
     campaign: Campaign | None = None
-    score_bpb: float | None = None
-    """Of a checkpoint, while the current one is scored for comparison."""
+    purchase: Purchase | None = None
+    trunk: str = ""
+    """Pre-trained artifact of a checkpoint in the making, once there is one."""
 
 
 class Research(msgspec.Struct, kw_only=True):
@@ -119,6 +142,8 @@ class Research(msgspec.Struct, kw_only=True):
     history: list[Heard] = []
     """Trials of its part, its own and its neighbours', by time."""
     notes: list[Line] = []
+    shunned: list[EnvSpec] = []
+    """Environments that were called back."""
     recipes: list[str] = []
     """Recipes that it trained a checkpoint of."""
 
@@ -167,18 +192,21 @@ def jot(ctx: Context, me: Research, text: str) -> None:
     del me.notes[:-NOTES]
 
 
-def trial_price(setup: Setup, flops: Flops, *, n_rivals: int = 0) -> Credits:
-    """Returns what must be at hand before a trial begins: the price of its lease and its scores.
+def trial_price(setup: Setup, *flops: Flops, n_scores: int = 1) -> Credits:
+    """Returns what must be at hand before a trial begins: the price of its leases and its scores.
 
     Args:
         setup: Configuration.
-        flops: Nominal cost of the training.
-        n_rivals: Models that are scored beside the one trained.
+        flops: Nominal costs of the trainings, one after another.
+        n_scores: Subjects that are scored.
     """
-    takes = [setup.ticks(flops)]
-    scores = n_rivals * setup.means.max_price_per_score
-    campaign = campaign_price(takes, gpus=1, means=setup.means)
-    return Credits(campaign + scores)
+    scores = n_scores * setup.means.max_price_per_score
+    leases = sum(
+        campaign_price([setup.ticks(one)], gpus=1, means=setup.means)
+        - setup.means.max_price_per_score
+        for one in flops
+    )
+    return Credits(leases + scores)
 
 
 def bidding_means(me: Research, setup: Setup, takes: Ticks, *, needed: Credits) -> Means:

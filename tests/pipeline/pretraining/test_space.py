@@ -2,8 +2,8 @@ import pytest
 from msgspec.structs import replace
 
 from swarm.kernel.rng import Stream
+from swarm.pipeline.menu import changes
 from swarm.pipeline.parts import canonical_json
-from swarm.pipeline.pretraining.menu import changes
 from swarm.pipeline.pretraining.space import (
     ARCHITECTURE,
     OPTIMIZER,
@@ -21,7 +21,8 @@ from swarm.pipeline.pretraining.spec import (
     Mixture,
     Optimizer,
 )
-from swarm.pipeline.pretraining.values import Checkpoint, identity, read_as
+from swarm.pipeline.values import identity, read_as
+from tests.ships import checkpoint
 
 SHAPE = canonical_json(GENERATION_0_ARCHITECTURE)
 RULE = canonical_json(GENERATION_0_OPTIMIZER)
@@ -92,7 +93,7 @@ def test_the_context_stays_and_a_users_own_domains_have_dimensions() -> None:
 
 
 def test_a_checkpoint_has_no_space() -> None:
-    assert space("checkpoint", canonical_json(Checkpoint(artifact="a", recipe="b"))) == ()
+    assert space("checkpoint", checkpoint(artifact="a", recipe="b")) == ()
 
 
 @pytest.mark.parametrize("part", ["architecture", "optimizer", "mixture"])

@@ -14,11 +14,11 @@ from swarm.comms.messages import contract_net as cn
 from swarm.comms.messages import finding, lease, mind, need, ops, research, ship, work
 from swarm.comms.messages import treasury as money
 from swarm.kernel.message import NO_MESSAGE, ActorId, ContractId, Message, MessageId
-from swarm.memory.recall import recall
+from swarm.memory.recall import remind
 from swarm.pipeline import tasks
 from swarm.pipeline.campaign import Means
 from swarm.pipeline.parts import canonical_json
-from swarm.pipeline.pretraining.recipe import recipe_hash
+from swarm.pipeline.posttraining.spec import PostTrain, PostTrained
 from swarm.pipeline.pretraining.spec import (
     GENERATION_0_ARCHITECTURE,
     GENERATION_0_FLOPS,
@@ -27,11 +27,13 @@ from swarm.pipeline.pretraining.spec import (
     Train,
     Trained,
 )
-from swarm.pipeline.pretraining.values import Checkpoint, read_as, value_tag
+from swarm.pipeline.recipe import recipe_hash, trunk_hash
 from swarm.pipeline.research.react import ResearchMessage, react
 from swarm.pipeline.research.state import Policy, Research, Setup
+from swarm.pipeline.values import Checkpoint, read_as, value_tag
 from swarm.testing import FakeContext
-from swarm.units import DAY, Credits, Flops, Ticks
+from swarm.units import DAY, Credits, Flops, Ticks, Tokens
+from tests.ships import LATER_PARTS, checkpoint
 
 ME = ActorId("pretraining_researcher-0")
 PEER, REVIEWER, DEVOPS = (
@@ -59,12 +61,14 @@ POLICY = Policy(
     flops=GENERATION_0_FLOPS,
     checkpoint_flops=Flops(2 * GENERATION_0_FLOPS),
     max_params=2_000_000,
-    claim_threshold_bpb=0.05,
+    claim_threshold=0.05,
+    post_steps=20,
+    build_price=Credits(1_000),
+    exam=(),
     review_price=Credits(9_000),
     director=DIRECTOR,
     spare_percent=50,
     thinking=Ticks(120),
-    note_budget_chars=2_000,
 )
 HOUR_OF_WORK = Ticks(1_000)
 LEASE_PRICE = Credits(10 * (1_210 + 120))
@@ -74,8 +78,9 @@ ENOUGH = Credits(TRIAL_PRICE + 9_000)
 """For a trial and a review."""
 
 PARTS = {
+    **LATER_PARTS,
     "architecture": canonical_json(GENERATION_0_ARCHITECTURE),
-    "checkpoint": canonical_json(Checkpoint(artifact="old", recipe="of something else")),
+    "checkpoint": checkpoint(artifact="old", recipe="of something else"),
     "mixture": canonical_json(GENERATION_0_MIXTURE),
     "optimizer": canonical_json(GENERATION_0_OPTIMIZER),
 }
@@ -108,7 +113,7 @@ class Actor:
             policy=msgspec.structs.replace(POLICY, **policy),
             means=MEANS,
             ticks=lambda flops: Ticks(HOUR_OF_WORK * flops // GENERATION_0_FLOPS),
-            recall=recall,
+            remind=remind,
         )
 
     def hear(
@@ -149,17 +154,34 @@ class Actor:
         (request,) = [m for m in self.ctx.told(BROKER) if isinstance(m, lease.Request)]
         self.ctx.drain()
         self.hear(granted(request.contract), BROKER)
-        done = Trained(
+        done: Trained | PostTrained = Trained(
             artifact=artifact, train_bpb=4.0, tokens=GENERATION_0_TOKENS, steps=9, n_params=9
         )
+        if self.orders(PostTrain):
+            done = PostTrained(
+                artifact=artifact,
+                sft_steps=9,
+                rounds=0,
+                examples=8,
+                sft_loss=1.0,
+                mean_reward=0.0,
+                mean_exact=0.0,
+                tokens_sampled=Tokens(0),
+                tokens_trained=Tokens(9),
+                n_params=9,
+            )
         self.hear(done, ME, MessageId(self.ctx.ordered))
 
-    def score(self, bpb: float) -> None:
-        """From the call for an evaluation to the score."""
+    def score(self, *losses: float) -> None:
+        """From the call for an evaluation to the scores."""
         (call,) = [m for m in self.ctx.told(EVALUATOR) if isinstance(m, cn.CallForProposals)]
         self.ctx.drain()
-        (artifact,) = tasks.evaluate_terms(call.terms).artifacts
-        result = tasks.EvaluateResult(scores=(tasks.Score(artifact, bpb, (bpb,)),))
+        subjects = tasks.evaluate_terms(call.terms).artifacts
+        scores = [
+            tasks.Score(artifact, loss, (loss,))
+            for artifact, loss in zip(subjects, losses, strict=True)
+        ]
+        result = tasks.EvaluateResult(scores=tuple(scores))
         self.settle(call.contract, EVALUATOR, 400, tasks.to_json(result))
 
     def settle(self, contract: ContractId, who: ActorId, price: int, result: str) -> None:
@@ -466,7 +488,7 @@ def test_a_review_is_paid_whatever_it_finds(decision: str) -> None:
     actor.settle(contract, REVIEWER, 8_000, verdict(decision))
 
     assert money.Release(contract=contract, is_accepted=True) in actor.ctx.told(TREASURY)
-    assert f": {decision}, +0.2000 bpb on 4 seeds" in actor.notes()[-1]
+    assert f": {decision}, +0.2000 bpb on 4 measurements" in actor.notes()[-1]
     assert actor.state.is_idle
 
 
@@ -707,22 +729,44 @@ def test_a_checkpoint_is_trained_longer_and_compared_with_the_current_one() -> N
     actor.pump()
 
     (request,) = actor.ctx.told(BROKER)
+    actor.train("new trunk")
     actor.train("new weights")
-    actor.score(3.0)
-    actor.score(3.4)
+    actor.score(0.9, 0.5)
 
     assert isinstance(request, lease.Request)
     assert 1.95 * 1_100 < request.duration < 2.05 * 1_100 + 120
     (trial,) = actor.ctx.told(PEER)
     assert isinstance(trial, finding.Trial)
     made = read_as(Checkpoint, trial.value)
-    assert made == Checkpoint(artifact="new weights", recipe=recipe_hash(PARTS))
+    assert made == Checkpoint(
+        artifact="new weights",
+        recipe=recipe_hash(PARTS),
+        base="new trunk",
+        trunk=trunk_hash(PARTS),
+        architecture=GENERATION_0_ARCHITECTURE,
+    )
     assert trial.gain_bpb == pytest.approx(0.4)
     assert actor.claim()
 
 
+def test_a_checkpoint_keeps_a_trunk_of_the_same_recipe() -> None:
+    actor = Actor("checkpoint")
+    current = checkpoint(recipe="of other practice", base="trunk", trunk=trunk_hash(PARTS))
+
+    actor.hear(announced(checkpoint=current), INTEGRATOR)
+    actor.hear(credited(3 * ENOUGH), TREASURY)
+    actor.pump()
+    (request,) = actor.ctx.told(BROKER)
+    assert isinstance(request, lease.Request)
+    actor.hear(granted(request.contract), BROKER)
+
+    (job,) = actor.orders(PostTrain)
+    assert isinstance(job, PostTrain)
+    assert job.artifact == "trunk"
+
+
 def test_a_checkpoint_of_the_current_recipe_is_not_trained_again() -> None:
-    fresh = canonical_json(Checkpoint(artifact="x", recipe=recipe_hash(PARTS)))
+    fresh = checkpoint(artifact="x", recipe=recipe_hash(PARTS))
     actor = Actor("checkpoint")
 
     actor.hear(announced(checkpoint=fresh), INTEGRATOR)
@@ -734,7 +778,7 @@ def test_a_checkpoint_of_the_current_recipe_is_not_trained_again() -> None:
 
 def test_a_recipe_has_one_chance_whoever_took_it() -> None:
     actor = Actor("checkpoint")
-    theirs = canonical_json(Checkpoint(artifact="theirs", recipe=recipe_hash(PARTS)))
+    theirs = checkpoint(artifact="theirs", recipe=recipe_hash(PARTS))
     trial = finding.Trial(author=PEER, part="checkpoint", value=theirs, base="m0", gain_bpb=-0.1)
 
     actor.hear(trial, PEER)

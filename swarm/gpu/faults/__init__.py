@@ -1,0 +1,1 @@
+"""Faults: what breaks, how often, how it shows, and published statistics of it as presets."""

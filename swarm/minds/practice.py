@@ -1,0 +1,152 @@
+"""Practice: how far behind the best value the mind ``rules`` stays with a given notebook policy.
+
+A researcher is played on tasks with a known best value: it is told its last few trials, and of all
+that it wrote down the lines that the policy recalls. Its lines are those that researchers write
+(``pipeline/research``), among them the ones that help nobody. A trial is measured once, with noise;
+what gained is measured on eight seeds more, and replaces the current value if that holds.
+
+Chance is the same for every policy: which tasks, what trying a value gives, who writes what else.
+"""
+
+import math
+from typing import ClassVar
+
+from msgspec.structs import replace
+
+from swarm.comms.messages.finding import Trial
+from swarm.comms.messages.mind import Practise, Practised, ProposePart
+from swarm.comms.messages.ship import PartValue
+from swarm.kernel.message import ActorId, Message
+from swarm.kernel.rng import Stream
+from swarm.memory.recall import remind
+from swarm.minds.mind import unknown_question
+from swarm.minds.rules import Rules
+from swarm.pipeline.disciplines import gained
+from swarm.pipeline.harness.landscape import STARTS, Landscape
+from swarm.pipeline.harness.spec import NotebookPolicy
+from swarm.pipeline.parts import version_hash
+from swarm.pipeline.research.proposing import query
+from swarm.pipeline.values import describe, read_as, value_tag
+
+TRIALS = 16
+"""Trials on one task."""
+
+SHOWN = 4
+"""Last trials that a question carries: like the lab's, a fraction of those that there were."""
+
+NOISE = 0.04
+"""Standard deviation of one measurement: seed noise over the whole range (FACTS, section 4)."""
+
+GAINED = 0.08
+"""What a trial must gain to be measured again, and then to replace the current value."""
+
+REVIEWS = 8
+"""Measurements that a review takes."""
+
+_ME = ActorId("researcher-0")
+_SEEDS = 2**31
+
+
+class Practice:
+    """Answers how much regret a notebook policy leaves."""
+
+    is_light: ClassVar[bool] = True
+
+    def decide(self, question: Message) -> Practised:
+        """Answers ``mind.practise``.
+
+        Raises:
+            InvariantError: For a question of another type.
+            WireError: If the policy is none.
+        """
+        if not isinstance(question, Practise):
+            raise unknown_question(self, question)
+        policy = read_as(NotebookPolicy, question.policy)
+        return Practised(
+            regrets=tuple(
+                round(_Played(question.seed, number, policy).regret(), 6)
+                for number in range(question.n_tasks)
+            )
+        )
+
+
+class _Played:
+    """A researcher at one task."""
+
+    def __init__(self, seed: int, number: int, policy: NotebookPolicy) -> None:
+        self._policy = policy
+        self._stream = Stream(seed=seed, owner="practice", name=f"{number}")
+        self._noise_seed = self._stream.integer(_SEEDS)
+        part = tuple(STARTS)[number % len(STARTS)]
+        self._task = Landscape(part, self._stream.integer(_SEEDS))
+        self._current = self._task.start
+        self._history: list[Trial] = []
+        self._lines: list[str] = []
+        self._noises: dict[str, Stream] = {}
+
+    def regret(self) -> float:
+        """Plays all trials, and returns the regret of the value that is current then."""
+        mind = Rules()
+        for number in range(TRIALS):
+            answer = mind.decide(self._question())
+            if answer.value:
+                self._try(answer.value)
+            else:
+                about = f"{self._task.part}: {answer.reason}"
+                self._lines.append(f"my mind has nothing left to try for {about}")
+            self._lines += _chatter(self._task.part, number, self._stream)
+        return self._task.regret(self._current)
+
+    def _question(self) -> ProposePart:
+        policy, part, seed = self._policy, self._task.part, self._stream.integer(_SEEDS)
+        return ProposePart(
+            part=part,
+            current=self._current,
+            history=tuple(self._history[-SHOWN:]),
+            notes=remind(policy.recall, self._lines, query(part), policy.budget_chars, seed),
+            seed=seed,
+        )
+
+    def _try(self, value: PartValue) -> None:
+        part, base = self._task.part, version_hash(self._task.part, self._current)
+        tag = value_tag(part, value)
+        gain = self._measure(value, tag, base, 1)
+        trial = Trial(author=_ME, part=part, value=value, base=base, gain_bpb=gain)
+        self._history.append(trial)
+        verdict = "dead end" if gain <= 0.0 else "trial"
+        name = f"{part} {tag} ({describe(part, value, self._current)})"
+        self._lines.append(f"{verdict}: {name}: {gained(part, gain)} on {base[:8]}")
+        if gain > GAINED:
+            self._review(trial)
+
+    def _review(self, trial: Trial) -> None:
+        """Measures what gained again; swaps it in if it holds, and writes down what became of it."""
+        part, tag = trial.part, value_tag(trial.part, trial.value)
+        gain = self._measure(trial.value, tag, trial.base, REVIEWS)
+        holds = gain > GAINED
+        about = f"claim {_ME}/{len(self._history)} about {part} {tag}"
+        figure = f"{gained(part, gain)} on {REVIEWS} measurements"
+        verdict = "accept" if holds else "reject"
+        self._lines.append(f"{about}: {verdict}, {figure}, the mean of fresh seeds")
+        self._history.append(replace(trial, author=ActorId("reviewer-0"), gain_bpb=gain))
+        if holds:
+            self._current = trial.value
+            self._lines.append(f"{part} swapped in by {gained(part, gain)}")
+
+    def _measure(self, value: PartValue, tag: str, base: str, n: int) -> float:
+        """Returns what a value gains over the current one, as the mean of so many measurements."""
+        name = f"{tag} on {base} for {n}"
+        if name not in self._noises:
+            self._noises[name] = Stream(seed=self._noise_seed, owner="practice", name=name)
+        gain = self._task.worth(value) - self._task.worth(self._current)
+        return gain + NOISE * self._noises[name].normal() / math.sqrt(n)
+
+
+def _chatter(part: str, number: int, stream: Stream) -> list[str]:
+    """Returns lines that stand between the results: each of them every other time."""
+    lines = (
+        f"advice on {_ME}/{number}: retry (lost: the node failed)",
+        f"trial of {part} given up: no lease in time",
+        f"proposal for {part} not used: the ship has changed since the question",
+    )
+    return [line for line in lines if stream.integer(2)]

@@ -1,0 +1,1 @@
+"""The harness: what is written down, recalled and dropped."""

@@ -1,0 +1,1 @@
+"""Decode engines, one file each; ``swarm.pipeline.inference.engine`` says what an engine is."""

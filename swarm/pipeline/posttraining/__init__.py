@@ -1,0 +1,1 @@
+"""What is taught after pre-training: environments, and learning from them."""
