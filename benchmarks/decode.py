@@ -48,7 +48,7 @@ SHAPE = Architecture(
 SIZES = ((32, 2), (64, 3), (96, 4), (128, 7))
 """(width, depth) of the table: about .04, .18, .5 and 1.4 million parameters."""
 
-BATCHES = (1, 8, 64, 256)
+BATCHES = (1, 8, 64, 512)
 
 MEAN_BYTES = 12
 """Of an answer in the table's work, stop byte included: short answers, of unequal length."""
@@ -214,7 +214,7 @@ def measure_table(rounds: int) -> speeds.Table:
     return speeds.Table(
         facts={
             "machine": _processor(),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "work": f"prompts of 1 to 32 bytes, 8 answers each, of {MEAN_BYTES} bytes on average",
             "rounds": str(rounds),
         },
@@ -279,7 +279,7 @@ def model(shape: Architecture, *, gain: float = 1.0, mean_bytes: int | None = No
     """
     made = Transformer(shape, torch.Generator().manual_seed(3))
     with torch.no_grad():
-        made.head_VW *= gain
+        made.head_VW.mul_(gain)
         if mean_bytes is not None:
             stop_W = made.head_VW[STOP]
             shift = made.norm.bias

@@ -2,8 +2,8 @@
 
 So many agents, each with eight neighbours, each starts a token with 200 bytes of text; a token
 hops to a random neighbour once per tick. Every library runs in a process of its own and is written
-as its documentation says. Messages per CPU-second of all threads, start and end not counted. What a library
-does not do is said beside its figure: a log, an order, types are work too.
+as its documentation says. Messages per CPU-second of all threads, start and end not counted. What
+a library does not do is said beside its figure: a log, an order, types are work too.
 """
 
 # The libraries are extras, most of them without types, and their loops have to be polled.

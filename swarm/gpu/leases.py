@@ -28,7 +28,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """How long it has run in earlier leases."""
     stopped_at: Ticks | None = None
     """When it was last preempted; None if it never was."""
-    n_preemptions: int = 0
+    stop_number: int = 0
+    """Which preemption of the pool that was, from 1: who was stopped first at one instant."""
 
     @property
     def turn(self) -> tuple[Ticks, ContractId]:
@@ -86,6 +87,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     price: Credits
     request: Request
     """What was asked for: what goes back into the queue when the lease is preempted."""
+    number: int = 0
+    """Which lease of the pool this is, from 1: who was served first at one instant."""
     is_firm: bool = False
     """Whether it may not be preempted: its holder had waited too long."""
     stops_at: Ticks | None = None

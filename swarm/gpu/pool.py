@@ -60,6 +60,8 @@ class Pool(msgspec.Struct, kw_only=True, dict=True):
     """Free thousandths, 0 to 999, by GPU and node, of GPUs that are leased in slices."""
     away: dict[int, list[int]] = {}
     """GPUs of the nodes that are away, by node."""
+    n_granted: int = 0
+    n_preempted: int = 0
     n_checks: int = 0
 
     @cached_property
@@ -152,6 +154,7 @@ class Pool(msgspec.Struct, kw_only=True, dict=True):
             wanted = f"{request.gpus} GPUs" if request.gpus else f"{request.milli} thousandths"
             _broken("a gang starts whole", wanted, f"{award.takes}")
         self._count(now)
+        self.n_granted += 1
         lease = Lease(
             contract=request.contract,
             holder=request.holder,
@@ -162,6 +165,7 @@ class Pool(msgspec.Struct, kw_only=True, dict=True):
             is_begun=is_begun,
             price=award.payment,
             request=request,
+            number=self.n_granted,
             is_firm=award.is_firm,
         )
         self.withdraw(request.contract)
@@ -218,12 +222,13 @@ class Pool(msgspec.Struct, kw_only=True, dict=True):
             _broken("what runs is preempted", f"a lease of {contract} that runs", f"{lease}")
         self.release(contract, now)
         asked = lease.request
+        self.n_preempted += 1
         rest = msgspec.structs.replace(
             asked,
             duration=Ticks(lease.ends_at - now + cost),
             served=Ticks(asked.served + now - lease.starts_at),
             stopped_at=now,
-            n_preemptions=asked.n_preemptions + 1,
+            stop_number=self.n_preempted,
         )
         self.submit(rest)
         return rest

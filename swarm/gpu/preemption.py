@@ -105,14 +105,24 @@ def _carry_out(
     return awards
 
 
-def since_start(lease: Lease) -> int:
-    """Breaks ties between who runs and has as much left, as if the list were sorted ever again.
+def came_first(request: Request) -> Key:
+    """Breaks ties between who waits with as much left, as a stable sort would.
 
-    A stable sort keeps the order in which jobs came to have as much left. Who started later had
-    had it for longer if it had waited before; otherwise it came last.
+    Who has had that much for longer comes first. Of those stopped at one instant, who was stopped
+    first: they are stopped in order. Who came at that instant was put at the end.
+    """
+    is_new = request.stopped_at is None
+    return (request.waits_since, is_new, request.stop_number, *request.turn)
+
+
+def started_first(lease: Lease) -> Key:
+    """Breaks ties between who runs with as much left, as a stable sort would.
+
+    Who started later had had that much for longer if it had waited before; otherwise it was put at
+    the end. Those who start at one instant start in order.
     """
     had_waited = lease.request.waits_since < lease.starts_at
-    return -lease.starts_at if had_waited else lease.starts_at
+    return (-lease.starts_at if had_waited else lease.starts_at, lease.number)
 
 
 class _Counts:

@@ -120,14 +120,14 @@ def _with_notes(
     told = {
         _same(part, change.value): noted[tag]
         for change in menu
-        if noted and noted.get(tag := _tag(part, change.value), 0.0) >= least
+        if least > 0.0 and noted.get(tag := _tag(part, change.value), 0.0) >= least
     }
     return {**told, **gains}
 
 
 def _worth_while(results: Sequence[Result]) -> float:
     """Returns which noted gain is one to build on: half of the best; the rest may be noise."""
-    return max((0.5 * one.gain for one in results if one.gain is not None), default=0.0)
+    return 0.5 * max((one.gain for one in results if one.gain is not None), default=0.0)
 
 
 class _Untried:
@@ -201,7 +201,7 @@ def _promising(
     question: ProposePart, singles: Sequence[Change], results: Sequence[Result]
 ) -> Change | None:
     """Returns the change whose settings gained most elsewhere, as notes tell; none if none did."""
-    if not results:
+    if _worth_while(results) <= 0.0:
         return None
     old = _spec(question.part, question.current)
     best, most = None, _worth_while(results)

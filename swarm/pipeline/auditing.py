@@ -1,7 +1,7 @@
 """Auditing the market of environments, from the director's side.
 
-What is published is audited once, by an auditor drawn from all. A demonstrated exploit is paid while
-there is money for bounties, and the environment is called back.
+What is published is audited once, by an auditor drawn from all. A demonstrated exploit is paid
+while there is money for bounties, and the environment is called back.
 """
 
 from collections.abc import Sequence

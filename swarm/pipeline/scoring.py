@@ -1,4 +1,4 @@
-"""Scoring: have models or values measured by an evaluator, and pay for exactly the scores asked for.
+"""Scoring: have models or values measured by an evaluator, and pay for the scores asked for.
 
 Protocol  initiator of one ``evaluate`` contract (``comms/contracts.py``).
 States    those of its call, bidding -> securing -> working -> settled; then it has scores, or a

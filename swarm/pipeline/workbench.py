@@ -36,6 +36,8 @@ class Workbench:
     """Where ``build_corpus`` writes."""
     artifacts_dir: Path
     """Files named by the SHA-256 of what they hold; created when first needed."""
+    salt: str = ""
+    """Code, libraries and processor: half a job is of no use to others than these."""
 
     def put_artifact(self, data: bytes) -> str:
         """Stores bytes for good and returns their SHA-256. The same bytes are stored once.
@@ -70,6 +72,15 @@ class Workbench:
             )
         return data
 
+    def unfinished(self, job: bytes) -> "Unfinished":
+        """Returns where a long job keeps how far it is, should its process die.
+
+        Args:
+            job: Its specification, encoded.
+        """
+        name = sha256(self.salt.encode() + job).hexdigest()
+        return Unfinished(self.artifacts_dir / "unfinished" / name)
+
     def corpus_info(self, corpus: str) -> CorpusInfo:
         """Returns the index of a corpus; it holds no text.
 
@@ -87,6 +98,40 @@ class Workbench:
     def benchmark_text(self, corpus: str, split: Split) -> SplitText:
         """Returns the handle for evaluations: it opens that split and nothing else."""
         return SplitText(root=self.corpus_dir, info=self.corpus_info(corpus), split=split)
+
+
+class Unfinished:
+    """How far one job is: bytes that only this job can read. The result is the same without.
+
+    Args:
+        path: Its file; there while the job is under way.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> bytes | None:
+        """Returns what was last saved; None if that is nothing, or not whole."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        sum_, content = data[:32], data[32:]
+        return content if sha256(content).digest() == sum_ else None
+
+    def save(self, content: bytes) -> None:
+        """Saves, in the place of what was saved before.
+
+        Raises:
+            RunFailedError: If the disk refuses.
+        """
+        with boundary(RunFailedError, f"cannot save half a job as {self._path}"):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            _write_at_once(self._path, sha256(content).digest() + content)
+
+    def clear(self) -> None:
+        """Forgets everything: the job is done."""
+        self._path.unlink(missing_ok=True)
 
 
 def _is_digest(name: str) -> bool:

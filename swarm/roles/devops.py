@@ -20,18 +20,18 @@ from typing import Literal, NamedTuple, TypeAlias, assert_never
 import msgspec
 
 from swarm.comms.messages import contract_net as cn
-from swarm.comms.messages import finding, incident, need, ops, ship, work
+from swarm.comms.messages import finding, incident, lease, need, ops, ship, work
 from swarm.comms.messages import treasury as money
 from swarm.errors import ProtocolError, UsageError
 from swarm.gpu.operations import Desk
 from swarm.gpu.posting import OperationsMessage, OperationsState, Posting
 from swarm.kernel.message import ActorId
 from swarm.kernel.role import Context
-from swarm.units import Ticks
+from swarm.units import HOUR, Ticks
 
 Inbox: TypeAlias = (
     work.Start | need.Announced | ship.Announced | finding.Trial | finding.Reviewed
-    | ops.Incident | ops.TriageDue | OperationsMessage
+    | ops.Incident | ops.TriageDue | ops.BurnInDue | OperationsMessage
 )  # fmt: skip
 Diagnosis: TypeAlias = Literal["diverged", "too_large", "bad_specification", "hardware", "unknown"]
 Action: TypeAlias = Literal["lower_rate", "shrink", "abandon", "retry"]
@@ -58,6 +58,13 @@ TABLE = (
 
 SUSPICIOUS_HOLDERS = 3
 """A GPU on which this many different holders failed is called broken."""
+
+
+class Commission(NamedTuple):
+    """A new node, to be tested before anybody leases it."""
+
+    broker: ActorId
+    node: str
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -87,6 +94,8 @@ class DevOps:
         table: Symptoms to diagnoses. The first row that fits any failure of an incident decides;
             the last row must fit everything.
         suspicious_holders: How many different holders must fail on a GPU before it is suspected.
+        commissions: Nodes that it burns in at the start, before they can be leased.
+        burn_in: How long that takes.
 
     Raises:
         UsageError: If the last row does not fit everything.
@@ -99,18 +108,26 @@ class DevOps:
         suspicious_holders: int = SUSPICIOUS_HOLDERS,
         posting: Posting | None = None,
         operations: OperationsState | None = None,
+        commissions: Sequence[Commission] = (),
+        burn_in: Ticks = HOUR,
     ) -> None:
         if not table or table[-1].symptom:
             raise UsageError(what="the last row of a decision table needs the symptom ''")
         self._table = tuple(table)
         self._suspicious_holders = suspicious_holders
         self._posting = posting
+        self._commissions, self._burn_in = tuple(commissions), burn_in
         self.state = DevOpsState(operations=operations)
 
     def receive(self, message: Inbox, ctx: Context) -> None:
         """React to one message."""
         match message:
+            case ops.BurnInDue():
+                for broker, node in self._commissions:
+                    ctx.tell(broker, lease.NodeBack(node=node))
+                    ctx.note(f"{node} of {broker} has stood its test and can be leased")
             case work.Start():
+                self._commission(ctx)
                 if self._posting is not None:
                     self._desk(message, ctx).start()
             case need.Announced() | ship.Announced() | finding.Trial() | finding.Reviewed():
@@ -132,6 +149,13 @@ class DevOps:
                 self._desk(message, ctx).receive(message)
             case _:
                 assert_never(message)
+
+    def _commission(self, ctx: Context) -> None:
+        """Takes new nodes out of the pool for as long as they are tested."""
+        for broker, node in self._commissions:
+            ctx.tell(broker, lease.NodeLost(node=node))
+        if self._commissions:
+            ctx.after(self._burn_in, ops.BurnInDue())
 
     def _desk(self, message: Inbox, ctx: Context) -> Desk:
         if self._posting is None or self.state.operations is None:

@@ -7,12 +7,12 @@ States    opening -> granting, once per epoch -> resting, when what is left is l
 Asks      nobody.
 Raises    ``UsageError`` at construction for a budget that cannot be granted.
 
-A part's need is a weight, kept in thousandths of the whole; at first all are equal. At each epoch it is halved for every
-swap of the part since the last one (the deficit shrank), multiplied by 4/5 for every finding on it
-that was rejected, declined or rolled back, and by 5/4 if nobody worked on it: nothing was heard
-about it and nobody was granted income for it. Grants are drawn, one after another: first a part, by
-need, then an actor of that part who had none in this epoch; its chance is one, plus two for each of
-its swaps that still stand.
+A part's need is a weight, kept in thousandths of the whole; at first all are equal. At each epoch
+it is halved for every swap of the part since the last one (the deficit shrank), multiplied by 4/5
+for every finding on it that was rejected, declined or rolled back, and by 5/4 if nobody worked on
+it: nothing was heard about it and nobody was granted income for it. Grants are drawn, one after
+another: first a part, by need, then an actor of that part who had none in this epoch; its chance is
+one, plus two for each of its swaps that still stand.
 
 Environments that are published are audited (``pipeline/auditing.py``).
 
@@ -77,11 +77,13 @@ class Plea(msgspec.Struct, frozen=True):
     gain_bpb: float
     amount: Credits
     replaces: PartValue
+    scale: float = 1.0
+    """The gain from which on something of that part is claimed: units differ from part to part."""
 
     @property
     def turn(self) -> tuple[float, ActorId, Credits]:
-        """Sorts pleas: the largest gain first."""
-        return -self.gain_bpb, self.author, self.amount
+        """Sorts pleas: the largest gain first, counted in what is worth a claim."""
+        return -self.gain_bpb / self.scale, self.author, self.amount
 
 
 class DirectorState(msgspec.Struct):
@@ -120,6 +122,8 @@ class Director:
         capital: The integrator's share, granted at the start.
         grant: What a researcher gets at a time.
         grants: The same by part, where it is another amount.
+        scales: By part, the gain from which on something is claimed; reviews are paid in the order
+            of gains divided by it.
         grants_per_epoch: How many get one.
         epoch: Ticks between incomes.
         reward: What a swap earns; announced.
@@ -157,6 +161,7 @@ class Director:
         bounty: Credits = _NONE,
         bounty_budget: Credits = _NONE,
         grants: Mapping[str, Credits] | None = None,
+        scales: Mapping[str, float] | None = None,
     ) -> None:
         if min(grant, grants_per_epoch, epoch) < 1:
             raise UsageError(
@@ -173,6 +178,7 @@ class Director:
         self._treasury = treasury
         self._everyone = tuple(everyone)
         self._grant, self._grants = grant, dict(grants or {})
+        self._scales = {part: scale for part, scale in (scales or {}).items() if scale > 0}
         self._grants_per_epoch = grants_per_epoch
         self._epoch = epoch
         self._reward = reward
@@ -197,27 +203,14 @@ class Director:
                 self._revise_needs()
                 self._open_epoch(ctx)
             case need.ReviewSought():
-                self.state.pleas.append(_plea(ctx.sender, message))
+                scale = self._scales.get(message.part, 1.0)
+                self.state.pleas.append(_plea(ctx.sender, message, scale))
                 self._set_funding(ctx)
             case need.FundingDue():
                 self.state.is_funding_set = False
                 self._fund(ctx)
-            case ship.Swapped():
-                self.state.under_review.pop(message.part, None)
-                self.state.current[message.part] = message.value
-                self.state.swaps[message.contract] = message.author
-                self._news(message.part).swaps += 1
-            case ship.RolledBack():
-                self.state.rolled_back[message.contract] = message.part
-                self._news(message.part).setbacks += 1
-            case ship.Declined():
-                self.state.under_review.pop(message.part, None)
-                self._news(message.part).setbacks += 1
-            case finding.Reviewed():
-                news = self._news(message.part)
-                if message.decision == "reject":  # of what was accepted the integrator will tell
-                    self.state.under_review.pop(message.part, None)
-                    news.setbacks += 1
+            case ship.Swapped() | ship.RolledBack() | ship.Declined() | finding.Reviewed():
+                self._hear(message)
             case ship.Announced():
                 self.state.current = dict(message.parts)
             case market.Published():
@@ -237,6 +230,29 @@ class Director:
                 pass
             case _:
                 assert_never(message)
+
+    def _hear(
+        self, news: ship.Swapped | ship.RolledBack | ship.Declined | finding.Reviewed
+    ) -> None:
+        """Takes in what became of a finding."""
+        state = self.state
+        match news:
+            case ship.Swapped():
+                state.under_review.pop(news.part, None)
+                state.current[news.part] = news.value
+                state.swaps[news.contract] = news.author
+                self._news(news.part).swaps += 1
+            case ship.RolledBack():
+                state.rolled_back[news.contract] = news.part
+                self._news(news.part).setbacks += 1
+            case ship.Declined():
+                state.under_review.pop(news.part, None)
+                self._news(news.part).setbacks += 1
+            case finding.Reviewed():
+                so_far = self._news(news.part)
+                if news.decision == "reject":  # of what was accepted the integrator will tell
+                    state.under_review.pop(news.part, None)
+                    so_far.setbacks += 1
 
     def _fund(self, ctx: Context) -> None:
         """Pays for one review of each part on which none is under way."""
@@ -328,8 +344,8 @@ class Director:
             ctx.tell(self._treasury, money.Grant(to=to, amount=amount, reason=reason))
 
 
-def _plea(author: ActorId, sought: need.ReviewSought) -> Plea:
-    return Plea(sought.part, author, sought.gain_bpb, sought.amount, sought.replaces)
+def _plea(author: ActorId, sought: need.ReviewSought, scale: float) -> Plea:
+    return Plea(sought.part, author, sought.gain_bpb, sought.amount, sought.replaces, scale)
 
 
 def normalised(needs: Mapping[str, Fraction]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """EnvBuilder: makes environments to order, one at a time, and sells those that pass the gates.
 
-Protocol  Contract Net, participant side, task ``build`` (``comms/contracts.py``); tells the director
-          what it sells (``comms/messages/market.py``).
+Protocol  Contract Net, participant side, task ``build`` (``comms/contracts.py``); tells the
+          director what it sells (``comms/messages/market.py``).
 States    idle -> proposed -> building -> idle. An environment that fails a gate is followed by
           another draft, up to ``DRAFTS``; then the order fails.
 Asks      jobs ``posttraining.examine``.

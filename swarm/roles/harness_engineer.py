@@ -1,7 +1,7 @@
 """HarnessEngineer: tries notebook policies, and claims those that leave minds with less regret.
 
-Protocol  initiator of ``evaluate`` and ``replicate`` contracts (``comms/messages/contract_net.py``);
-          tells its trials (``comms/messages/finding.py``).
+Protocol  initiator of ``evaluate`` and ``replicate`` contracts
+          (``comms/messages/contract_net.py``); tells its trials (``comms/messages/finding.py``).
 States    idle -> asking -> trying -> claiming -> idle (``pipeline/research/react.py``). Nothing is
           trained: an evaluator has its mind practise with both policies.
 Asks      its mind ``mind.ProposePart``.

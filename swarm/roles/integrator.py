@@ -49,7 +49,8 @@ from swarm.units import DAY, Credits, Flops, Ticks
 
 Inbox: TypeAlias = (
     work.Start | need.Announced | ship.Announced | finding.Trial | finding.Reviewed | ops.Advice
-    | human.Approved | human.Vetoed | ship.Proposed | integration.NextDue | integration.LaunchDue | money.Credited
+    | human.Approved | human.Vetoed | ship.Proposed
+    | integration.NextDue | integration.LaunchDue | money.Credited
     | CampaignMessage
 )  # fmt: skip
 Phase: TypeAlias = Literal["launching", "resting", "testing", "asking", "measuring"]

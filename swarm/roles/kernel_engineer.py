@@ -1,7 +1,7 @@
 """KernelEngineer: tries decoders, and claims what decodes the same bytes faster.
 
-Protocol  initiator of ``evaluate`` and ``replicate`` contracts (``comms/messages/contract_net.py``);
-          tells its trials (``comms/messages/finding.py``).
+Protocol  initiator of ``evaluate`` and ``replicate`` contracts
+          (``comms/messages/contract_net.py``); tells its trials (``comms/messages/finding.py``).
 States    idle -> asking -> trying -> claiming -> idle (``pipeline/research/react.py``). Nothing is
           trained: an evaluator has the referee hold the decoder against the ship's.
 Asks      its mind ``mind.ProposePart``.

@@ -29,6 +29,7 @@ from swarm.runtime.resume import Start, cut_back, find_start
 from swarm.runtime.run_folder import Status
 from swarm.runtime.shard import Closing, add_counts
 from swarm.runtime.snapshots import DeskFrame, Spent
+from swarm.runtime.versions import versions
 
 MAX_ROLLBACKS = 5
 """Losses in a row without a window further than before."""
@@ -82,6 +83,7 @@ class Attempt:
         self._bench = Workbench(
             corpus_dir=options.corpus_dir.absolute(),
             artifacts_dir=((options.cache_dir or folder) / "artifacts").absolute(),
+            salt=repr(versions()),
         )
         self._console = Console(blueprint, is_live=options.is_live)
         self._progress = Progress()

@@ -16,7 +16,7 @@ from swarm.pipeline.posttraining.environments.spec import EXAMINATION_FLOPS
 from swarm.pipeline.wire import codec
 from swarm.roles import posttraining_researcher, pretraining_researcher
 from swarm.roles.data_researcher import DataResearcher
-from swarm.roles.devops import DevOps
+from swarm.roles.devops import Commission, DevOps
 from swarm.roles.director import Director
 from swarm.roles.env_auditor import EnvAuditor
 from swarm.roles.env_builder import EnvBuilder
@@ -121,8 +121,18 @@ class RoleBuilder:
             budget=credits(money.budget + money.review_budget + money.bounty_budget),
         )
 
-    def _devops(self, _roster: Roster, _number: int) -> AnyRole:
-        return DevOps()
+    def _devops(self, roster: Roster, number: int) -> AnyRole:
+        """Everyone on duty burns in its share of the nodes."""
+        on_duty = roster.of_role("devops")
+        nodes = [
+            Commission(broker, node.name)
+            for broker in roster.of_role("gpu_broker")
+            for node in self._outfit.cluster.nodes
+        ]
+        return DevOps(
+            commissions=nodes[number :: len(on_duty)],
+            burn_in=Ticks(self._outfit.config.pool.burn_in),
+        )
 
     def _evaluator(self, _roster: Roster, _number: int) -> AnyRole:
         outfit = self._outfit
@@ -242,6 +252,10 @@ class RoleBuilder:
             epoch=Ticks(money.epoch),
             reward=credits(money.reward),
             review_budget=credits(money.review_budget),
+            scales={
+                part: self._outfit.config.work.claim_thresholds[one.benchmark]
+                for part, one in DISCIPLINES.items()
+            },
             auditors=roster.of_role("env_auditor"),
             traders=(*roster.of_role("env_builder"), *who_works_on(roster).get("environments", ())),
             bounty=credits(money.bounty),

@@ -28,7 +28,7 @@ MINDS = {
 }
 
 
-THRESHOLDS = {"bpb": 0.12, "unsolved": 0.04, "index": 0.01, "decode": 0.2, "regret": 0.02}
+THRESHOLDS = {"bpb": 0.12, "unsolved": 0.02, "index": 0.01, "decode": 0.2, "regret": 0.02}
 
 EXAM = ("copy", "reverse", "largest", "count_symbol", "compare", "modular_addition")
 
@@ -75,6 +75,8 @@ class PoolConfig(Section):
     """A device type of ``gpu/devices.py``."""
     mechanism: str = "sealed_bid"
     """A file of ``gpu/mechanisms``."""
+    burn_in: int = Field(default=1_800, ge=1)
+    """Virtual seconds for which those on duty test a new node before it can be leased."""
     round_every: int = Field(default=600, ge=1)
     """Virtual seconds between rounds of allocation, while anything waits."""
     reserve: int = Field(default=100, ge=1)

@@ -24,7 +24,7 @@ def test_answers_end_after_as_many_bytes_as_asked_for() -> None:
 
 
 def test_the_benchmark_judges_every_byte_of_both_kinds_of_answer() -> None:
-    work = decode.Work(decode.model(SHAPE), decode.prompts(4, 16), 2, 16)
+    work = decode.Work(decode.model(SHAPE, gain=16.0), decode.prompts(4, 16), 2, 16)
 
     right = decode.judged(DecoderSpec(engine="grouped"), work)
     coarse = decode.judged(DecoderSpec(engine="grouped", dtype="bfloat16"), work)

@@ -4,12 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.comms.messages import incident as site
-from swarm.comms.messages import ops, work
+from swarm.comms.messages import lease, ops, work
 from swarm.errors import ProtocolError, UsageError
 from swarm.kernel.message import ActorId, ContractId
 from swarm.kernel.role import Context, Role
-from swarm.roles.devops import DevOps, DevOpsState, Inbox, Rule
+from swarm.roles.devops import Commission, DevOps, DevOpsState, Inbox, Rule
 from swarm.testing import FakeContext
+from swarm.units import Ticks
 
 ME, BROKER = ActorId("devops-0"), ActorId("gpu_broker-0")
 GPU, OTHER = "node-0/0", "node-0/1"
@@ -190,3 +191,19 @@ def test_without_a_posting_an_alarm_is_an_error() -> None:
 
     with pytest.raises(ProtocolError, match="DevOps in state 'without a posting'"):
         role.receive(alarm, ctx)
+
+
+def test_a_new_node_is_leased_only_after_it_stood_its_test() -> None:
+    broker = ActorId("gpu_broker-0")
+    role = DevOps(commissions=[Commission(broker, "node-3")], burn_in=Ticks(1_800))
+    ctx = FakeContext(me=ActorId("devops-0"))
+
+    role.receive(work.Start(), ctx)
+    before = ctx.drain()
+    role.receive(ops.BurnInDue(), ctx)
+
+    assert before == [
+        ("tell", broker, lease.NodeLost(node="node-3")),
+        ("after", Ticks(1_800), ops.BurnInDue()),
+    ]
+    assert ctx.told(broker) == [lease.NodeBack(node="node-3")]

@@ -21,8 +21,10 @@ from swarm.runtime.launch import Options
 from swarm.runtime.replay import replay
 from swarm.runtime.replay_report import Replayed
 from swarm.runtime.run_folder import read_manifest
+from swarm.scenarios.continuing import fork_run
 from swarm.scenarios.gossip import lab
-from swarm.scenarios.rebuild import rebuild_blueprint
+from swarm.scenarios.mm1_queue import lab as mm1_lab
+from swarm.scenarios.rebuild import rebuild_blueprint, rebuild_earlier
 from tests.golden.record import BROKEN, BROKEN_ROW, GOLDEN, record
 from tests.runtime.tampering import FIRST, Rows, rewrite, set_column, set_field, set_manifest
 
@@ -290,6 +292,28 @@ def test_several_segments_of_several_shards_verify(
     assert (found.verdict, found.messages, found.digests) == ("ok", 840, "equal")
 
 
+@pytest.mark.parametrize("change", [{"mean_service": "40"}, {"drop": "700"}])
+def test_a_fork_verifies_as_what_it_was_before_its_barrier_and_after(
+    tmp_path: Path, change: dict[str, str]
+) -> None:
+    queues = {"roles.queue_source": 3, "roles.queue_server": 3, "customers": 100}
+    # The prefix of a fork is one shard's, and what comes then is that of as many as the parent had.
+    three = Options(out=tmp_path / "parent", shards=3, is_live=False)
+    parent = mm1_lab(**queues).run(three).path
+    quiet = Options(is_live=False)
+    _, outcome = fork_run(parent, at="700", settings=change, out=tmp_path / "fork", options=quiet)
+    manifest = read_manifest(outcome.path)
+    blueprint, earlier = rebuild_blueprint(manifest), rebuild_earlier(manifest)
+
+    found = replay(outcome.path, blueprint, earlier=earlier)
+    unaware = replay(outcome.path, blueprint)
+
+    assert (found.verdict, found.digests) == ("ok", "equal")
+    assert found.messages == outcome.summary["messages"]
+    assert len({path.name[:4] for path in (outcome.path / "messages").iterdir()}) == 3
+    assert unaware.verdict == "diverged"
+
+
 def test_a_missing_segment_ends_what_is_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,7 +463,7 @@ def test_a_run_without_a_log_is_refused(tmp_path: Path) -> None:
         ({"scenario": "nope"}, "scenario 'nope', which this swarm does not have"),
         ({"scenario": "../gossip"}, "which this swarm does not have"),
         ({"scenario": "config"}, "scenario 'config', which is none"),
-        ({"scenario": 7}, "names no scenario"),
+        ({"scenario": 7}, "is damaged"),
         ({"config": {"rounds": "many"}}, "rounds"),
         ({"config": {"nope": 1}}, "nope"),
         ({"roster": [["gossiper", 7]]}, "name different actors"),

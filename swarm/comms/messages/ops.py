@@ -3,6 +3,7 @@
 broker --Incident--> devops                      jobs on a lease ended badly
 devops --Advice--> broker --Advice--> holder     what to change, or to leave it
 devops --TriageDue--> devops                     its own timer
+devops --BurnInDue--> devops                     its own timer: the nodes it tested may be leased
 
 Advice goes through the broker because no edge need lead from the one on duty to the holder.
 """
@@ -28,6 +29,10 @@ class Advice(Message, frozen=True, kw_only=True, tag="ops.advice"):
     diagnosis: Literal["diverged", "too_large", "bad_specification", "hardware", "unknown"]
     action: Literal["lower_rate", "shrink", "abandon", "retry"]
     reason: str
+
+
+class BurnInDue(Message, frozen=True, kw_only=True, tag="ops.burn_in_due"):
+    """The own timer of the one on duty: the nodes under test have stood it."""
 
 
 class TriageDue(Message, frozen=True, kw_only=True, tag="ops.triage_due"):

@@ -57,7 +57,8 @@ class Las:
         level = self._level(request, request.served)
         is_preempted = request.stopped_at is not None
         has_fallen_then = self._level(request, request.served - 1) < level
-        return (level, -at if is_preempted and not has_fallen_then else at, *request.turn)
+        since = -at if is_preempted and not has_fallen_then else at
+        return (level, since, request.stop_number, *request.turn)
 
     def group(self, request: Request) -> Hashable:
         """By size."""
@@ -68,10 +69,11 @@ class Las:
         request = lease.request
         first = self._level(request, request.served)
         level = self._level(request, request.served + now - lease.starts_at)
-        joined = lease.starts_at
-        if level > first:
-            joined = Ticks(lease.starts_at - request.served + self._ticks(request, level - 1))
-        key = (level, joined, int(level > first), *request.turn)
+        if level == first:
+            key: Key = (level, lease.starts_at, 0, lease.number)
+        else:
+            joined = lease.starts_at - request.served + self._ticks(request, level - 1)
+            key = (level, joined, 1, *request.turn)
         return key, self._fall(request, level, lease.starts_at)
 
     def place(self, entry: Entry, now: Ticks) -> Key:

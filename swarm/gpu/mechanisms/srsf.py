@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from swarm.gpu.leases import Lease, Request
 from swarm.gpu.line import Entry, Key, Line
 from swarm.gpu.mechanism import PoolView, Round
-from swarm.gpu.preemption import keep_or_start, since_start
+from swarm.gpu.preemption import came_first, keep_or_start, started_first
 from swarm.gpu.serving import serve_what_fits
 from swarm.units import Ticks
 
@@ -22,7 +22,7 @@ class Srsf:
 
     def order(self, request: Request) -> Key:
         """By the GPU time that is left, then by how long it has been that much."""
-        return (request.duration * request.size, request.waits_since, *request.turn)
+        return (request.duration * request.size, *came_first(request))
 
     def group(self, request: Request) -> Hashable:
         """By size."""
@@ -31,7 +31,7 @@ class Srsf:
     def standing(self, lease: Lease, now: Ticks) -> tuple[Key, Ticks | None]:
         """By the GPU time that is left; of two with as much, the smaller had less before."""
         left = (lease.ends_at - now) * lease.size
-        return (left, 0, lease.size, since_start(lease), *lease.request.turn), Ticks(now + 1)
+        return (left, 0, lease.size, *started_first(lease)), Ticks(now + 1)
 
     def place(self, entry: Entry, now: Ticks) -> Key:
         """Before who runs and has as much left, unless it came just now."""

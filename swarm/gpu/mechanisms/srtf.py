@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from swarm.gpu.leases import Lease, Request
 from swarm.gpu.line import Entry, Key, Line
 from swarm.gpu.mechanism import PoolView, Round
-from swarm.gpu.preemption import keep_or_start, since_start
+from swarm.gpu.preemption import came_first, keep_or_start, started_first
 from swarm.gpu.serving import serve_what_fits
 from swarm.units import Ticks
 
@@ -24,7 +24,7 @@ class Srtf:
 
     def order(self, request: Request) -> Key:
         """By what is left, then by how long it has been that much."""
-        return (request.duration, request.waits_since, *request.turn)
+        return (request.duration, *came_first(request))
 
     def group(self, request: Request) -> Hashable:
         """By size."""
@@ -33,7 +33,7 @@ class Srtf:
     def standing(self, lease: Lease, now: Ticks) -> tuple[Key, Ticks | None]:
         """By the end: of who runs everybody comes nearer to it at the same pace."""
         del now
-        return (lease.ends_at, 0, since_start(lease), *lease.request.turn), None
+        return (lease.ends_at, 0, *started_first(lease)), None
 
     def place(self, entry: Entry, now: Ticks) -> Key:
         """Before who runs and has as much left, unless it came just now."""

@@ -11,6 +11,7 @@ orthogonalised in one batch; queries, keys and values apart, though they lie in 
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,6 +57,18 @@ class Updater:
         if self._muon is not None:
             self._muon.step(self._spec.lr * factor)
 
+    def state(self) -> dict[str, Any]:  # Any: torch's own mixture
+        """Returns all it remembers between steps, for ``torch.save``."""
+        momentum = [] if self._muon is None else self._muon.momentum
+        return {"adam": self._adam.state_dict(), "momentum": momentum}
+
+    def restore(self, state: dict[str, Any]) -> None:  # Any: as above
+        """Goes on from what ``state`` returned for a model of this shape."""
+        self._adam.load_state_dict(state["adam"])
+        if self._muon is not None:
+            for mine, saved in zip(self._muon.momentum, state["momentum"], strict=True):
+                mine.copy_(saved)
+
 
 class Muon:
     """Momentum whose update is made nearly orthogonal.
@@ -81,6 +94,11 @@ class Muon:
             (rows, columns): torch.zeros(len(places), rows, columns)
             for (rows, columns), places in self._by_shape.items()
         }
+
+    @property
+    def momentum(self) -> list[Tensor]:
+        """What it remembers between steps, in the order of shapes."""
+        return list(self._momentum.values())
 
     @torch.no_grad()
     def step(self, lr: float) -> None:

@@ -4,6 +4,7 @@ Everything random is drawn from generators made of the seed. On one machine the 
 gives the same weights to the bit, in any process.
 """
 
+import io
 import math
 from hashlib import blake2b
 
@@ -18,10 +19,13 @@ from swarm.pipeline.pretraining.corpus import SplitText
 from swarm.pipeline.pretraining.model import Transformer, use_one_deterministic_thread
 from swarm.pipeline.pretraining.optimizer import Updater
 from swarm.pipeline.pretraining.spec import Architecture, Mixture, Train, Trained
-from swarm.pipeline.workbench import MissingError, Workbench
+from swarm.pipeline.workbench import MissingError, Unfinished, Workbench
 
 SEGMENT_STEPS = 20
 """Steps between looks at the loss; also what ``train_bpb`` is averaged over."""
+
+SAVE_FLOPS = 1_000_000_000_000
+"""Nominal operations between two savings of a long job: about half a minute of one core."""
 
 DIVERGED_BPB = 16.0
 """Twice what knowing nothing costs: a model that does worse has come apart."""
@@ -48,7 +52,9 @@ def train(spec: Train, bench: Workbench) -> Trained | work.JobFailed:
         return work.JobFailed(kind="invalid", reason=f"no such domain: {', '.join(unknown)}")
     use_one_deterministic_thread()
     model = Transformer(spec.architecture, seeded(spec.seed, "weights"))
-    outcome = _optimise(model, spec, Reader(text, spec))
+    saved = bench.unfinished(msgspec.json.encode(spec))
+    outcome = optimise(model, spec, Reader(text, spec), saved)
+    saved.clear()
     if isinstance(outcome, work.JobFailed):
         return outcome
     return Trained(
@@ -60,11 +66,17 @@ def train(spec: Train, bench: Workbench) -> Trained | work.JobFailed:
     )
 
 
-def _optimise(model: Transformer, spec: Train, reader: "Reader") -> float | work.JobFailed:
-    """Makes all steps; returns the mean bits per byte of the last full segment of steps."""
+def optimise(
+    model: Transformer, spec: Train, reader: "Reader", saved: Unfinished
+) -> float | work.JobFailed:
+    """Makes all steps; returns the mean bits per byte of the last full segment of steps.
+
+    A long job saves how far it is; the weights are the same to the bit, however often it is begun.
+    """
     updater = Updater(model, spec.optimizer)
-    recent: list[Tensor] = []
-    for step in range(spec.n_steps):
+    every = max(1, SAVE_FLOPS * spec.n_steps // spec.flops)
+    recent, first = _restore(saved, model, updater)
+    for step in range(first, spec.n_steps):
         loss = model.bits(*reader.batch(step)).mean()
         loss.backward()  # type: ignore[no-untyped-call]
         updater.step(step, spec.n_steps)
@@ -74,7 +86,29 @@ def _optimise(model: Transformer, spec: Train, reader: "Reader") -> float | work
             if not math.isfinite(bpb) or bpb > DIVERGED_BPB:
                 reason = f"loss {bpb:.4g} bits per byte, knowing nothing costs 8"
                 return work.JobFailed(kind="diverged", reason=reason, step=step + 1)
+        if (step + 1) % every == 0 and step + 1 < spec.n_steps:
+            _save(saved, model, updater, recent, step + 1)
     return float(torch.stack(recent).mean())
+
+
+def _save(
+    saved: Unfinished, model: Transformer, updater: Updater, recent: list[Tensor], n_done: int
+) -> None:
+    buffer = io.BytesIO()
+    state = {"model": model.state_dict(), "updater": updater.state()}
+    torch.save({**state, "recent": recent, "n_done": n_done}, buffer)
+    saved.save(buffer.getvalue())
+
+
+def _restore(saved: Unfinished, model: Transformer, updater: Updater) -> tuple[list[Tensor], int]:
+    """Returns the recent losses, and how many steps are done."""
+    data = saved.load()
+    if data is None:
+        return [], 0
+    state = torch.load(io.BytesIO(data), weights_only=True)
+    model.load_state_dict(state["model"])
+    updater.restore(state["updater"])
+    return state["recent"], state["n_done"]
 
 
 class Reader:

@@ -3,8 +3,8 @@
 Protocol  initiator of one ``build`` contract with the environment builders among its neighbours
           (``comms/contracts.py``). The buyer's acceptance test is run, with a seed of its own: an
           environment that fails a gate then is not paid.
-States    those of its call, bidding -> securing -> working -> settled; then the trial begins, or the
-          attempt has ended.
+States    those of its call, bidding -> securing -> working -> settled; then the trial begins, or
+          the attempt has ended.
 Asks      a job ``posttraining.examine``.
 Raises    nothing: whatever goes wrong is data.
 """
@@ -61,17 +61,12 @@ def begin(ctx: Context, me: Research, setup: Setup, on: ship.Announced) -> None:
     me.attempt = Attempt(base=on, balance=me.balance, purchase=Purchase(call=call))
 
 
-def advance(
-    ctx: Context, me: Research, setup: Setup, purchase: Purchase, message: PurchaseMessage
-) -> str:
+def advance(ctx: Context, setup: Setup, purchase: Purchase, message: PurchaseMessage) -> str:
     """Moves on by one message of the contract; returns why the purchase has failed, if it has."""
     call, treasury = purchase.call, setup.means.treasury
     match message:
         case cn.Propose():
-            if call.phase == "bidding" and message.price <= setup.policy.build_price:
-                contracts.collect(call, message)
-            else:
-                ctx.tell(ctx.sender, cn.RejectProposal(contract=call.contract))
+            _on_proposal(ctx, setup, call, message)
         case cn.Refuse():
             pass  # silence and refusal mean the same once bidding closes
         case cn.BiddingClosed():
@@ -97,12 +92,18 @@ def advance(
     return ""
 
 
+def _on_proposal(ctx: Context, setup: Setup, call: contracts.Call, proposal: cn.Propose) -> None:
+    if call.phase == "bidding" and proposal.price <= setup.policy.build_price:
+        contracts.collect(call, proposal)
+    else:
+        ctx.tell(ctx.sender, cn.RejectProposal(contract=call.contract))
+
+
 def on_examined(
     ctx: Context,
     me: Research,
     setup: Setup,
     attempt: Attempt,
-    purchase: Purchase,
     result: Examined | work.JobFailed,
 ) -> str:
     """Pays for an environment that passed, and makes the value to try of it.
@@ -110,6 +111,9 @@ def on_examined(
     Returns:
         Why the purchase has failed; empty if the environment was bought.
     """
+    purchase = attempt.purchase
+    if purchase is None:
+        return "nothing was being bought"
     built = purchase.environment
     why = result.reason if isinstance(result, work.JobFailed) else "; ".join(result.failures)
     is_accepted = built is not None and not why

@@ -172,7 +172,7 @@ def _work_on(ctx: Context, me: Research, message: CampaignMessage | Examined, se
             claiming.on_reviewed(ctx, me, me.claim)
     elif me.attempt and me.attempt.purchase and _is_of(message, me.attempt.purchase, ctx):
         _pay(me, message)
-        _buy(ctx, me, message, setup, me.attempt, me.attempt.purchase)
+        _buy(ctx, me, message, setup, me.attempt)
     elif isinstance(message, Examined):
         pass  # of a purchase that was given up
     elif me.attempt and running and campaign.concerns(running, message, ctx.cause):
@@ -201,14 +201,13 @@ def _buy(
     message: buying.PurchaseMessage | Examined | work.JobFailed,
     setup: Setup,
     attempt: Attempt,
-    purchase: Purchase,
 ) -> None:
     """Goes on with a purchase, and tries what was bought."""
     if isinstance(message, Examined | work.JobFailed):
-        why = buying.on_examined(ctx, me, setup, attempt, purchase, message)
+        why = buying.on_examined(ctx, me, setup, attempt, message)
         why = why or proposing.try_value(ctx, me, setup, attempt)
     else:
-        why = buying.advance(ctx, me, setup, purchase, message)
+        why = buying.advance(ctx, setup, attempt.purchase, message) if attempt.purchase else ""
     if why:
         jot(ctx, me, f"purchase given up: {why}")
         rest(ctx, me)
