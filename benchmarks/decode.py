@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from msgspec.structs import replace
 
-from swarm.analysis.promises import Figure, Report
+from swarm.analysis.promises import Figure, Report, median
 from swarm.kernel.rng import Stream
 from swarm.pipeline.inference import speeds
 from swarm.pipeline.inference.choosing import uniforms
-from swarm.pipeline.inference.engine import Engine, open_engine
+from swarm.pipeline.inference.engine import open_engine
 from swarm.pipeline.inference.judge import Verdict, judge
 from swarm.pipeline.inference.referee import compare
 from swarm.pipeline.inference.sampler import STOP, sample_with
@@ -43,7 +43,7 @@ SHAPE = Architecture(
     heads=4,
     context=64,
 )
-"""About .15 million parameters in the blocks, .18 with embeddings."""
+"""About .15 million parameters in its blocks, .18 with embeddings."""
 
 SIZES = ((32, 2), (64, 3), (96, 4), (128, 7))
 """(width, depth) of the table: about .04, .18, .5 and 1.4 million parameters."""
@@ -63,20 +63,6 @@ class Work(NamedTuple):
     max_new: int
     temperature: float = 1.0
 
-    def answers(self, engine: Engine, rows: int) -> list[bytes]:
-        """Decodes everything."""
-        found = sample_with(
-            engine,
-            self.prompts,
-            context=self.model.shape.context,
-            rows=rows,
-            per_prompt=self.per_prompt,
-            max_new=self.max_new,
-            temperature=self.temperature,
-            seed=1,
-        )
-        return [answer for group in found for answer in group]
-
 
 class Timed:
     """A decoder with its engine open, so that opening it is not timed; reading weights is."""
@@ -91,8 +77,19 @@ class Timed:
 
     def answers(self) -> list[bytes]:
         """Reads the weights and decodes everything."""
-        self._engine.load(self._work.model)
-        return self._work.answers(self._engine, self.decoder.batch)
+        work = self._work
+        self._engine.load(work.model)
+        found = sample_with(
+            self._engine,
+            work.prompts,
+            context=work.model.shape.context,
+            rows=self.decoder.batch,
+            per_prompt=work.per_prompt,
+            max_new=work.max_new,
+            temperature=work.temperature,
+            seed=1,
+        )
+        return [answer for group in found for answer in group]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -151,23 +148,22 @@ def _against(
     rounds: int,
     promise: float | None = None,
 ) -> list[Figure]:
-    rates = compare(Timed(base, work), Timed(candidate, work), rounds=rounds)
-    ratio = rates[2]
+    slow, fast, ratio = compare(Timed(base, work), Timed(candidate, work), rounds=rounds)
     pair = f"{candidate.engine} over {base.engine}, {said}"
     return [
         Figure(what=f"{pair}, median of {rounds}", value=ratio.middle, unit="x", promise=promise),
-        Figure(what="least and", value=ratio.low, unit="x"),
-        Figure(what="most", value=ratio.high, unit="x"),
-        Figure(what=base.engine, value=rates[0], unit="bytes/CPU-s"),
-        Figure(what=candidate.engine, value=rates[1], unit="bytes/CPU-s"),
+        Figure(what="the interval of it, least", value=ratio.low, unit="x"),
+        Figure(what="and most", value=ratio.high, unit="x"),
+        Figure(what=base.engine, value=slow, unit="bytes/CPU-s"),
+        Figure(what=candidate.engine, value=fast, unit="bytes/CPU-s"),
     ]
 
 
 def _exact(decoder: DecoderSpec, work: Work, said: str) -> list[Figure]:
     """Judges sampled and greedy answers, the latter of a model whose logits are far apart."""
-    found = Verdict(0, 0, 0)
-    for one in (work, work._replace(temperature=0.0, model=model(SHAPE, gain=16.0))):
-        found = Verdict(*(a + b for a, b in zip(found, judged(decoder, one), strict=True)))
+    greedy = work._replace(temperature=0.0, model=model(SHAPE, gain=16.0))
+    both = (judged(decoder, work), judged(decoder, greedy))
+    found = Verdict(*(a + b for a, b in zip(*both, strict=True)))
     return [
         Figure(
             what=f"{said}: wrong of {found.n_bytes:,} bytes, {found.n_near_ties} of them near-ties",
@@ -182,9 +178,8 @@ def _exact(decoder: DecoderSpec, work: Work, said: str) -> list[Figure]:
 def judged(decoder: DecoderSpec, work: Work) -> Verdict:
     """Returns what the judge says of everything that the decoder answers."""
     many = [prompt for prompt in work.prompts for _ in range(work.per_prompt)]
-    numbers_PSN = uniforms(
-        1, np.arange(len(work.prompts)), np.arange(work.per_prompt), work.max_new
-    )
+    n_prompts, n_samples = len(work.prompts), work.per_prompt
+    numbers_PSN = uniforms(1, np.arange(n_prompts), np.arange(n_samples), work.max_new)
     return judge(
         work.model,
         many,
@@ -197,23 +192,25 @@ def judged(decoder: DecoderSpec, work: Work) -> Verdict:
 
 def measure_table(rounds: int) -> speeds.Table:
     """Times every engine at every size and batch, and other settings at one of them."""
-    cells: list[tuple[DecoderSpec, Timed, int]] = []
+    cells: list[tuple[Timed, int]] = []
     for width, depth in SIZES:
         shape = replace(SHAPE, width=width, depth=depth)
         sized = model(shape, mean_bytes=MEAN_BYTES)
         for batch in BATCHES:
             work = Work(sized, prompts(max(4, batch // 8), 32), min(batch, 8), max_new=32)
             for engine in ENGINES:
-                decoder = DecoderSpec(engine=engine, batch=batch)
-                cells.append((decoder, Timed(decoder, work), shape.n_params()))
-    rates = _rates([cell[1] for cell in cells], rounds)
+                timed = Timed(DecoderSpec(engine=engine, batch=batch), work)
+                cells.append((timed, shape.n_params()))
+    rates = _rates([timed for timed, _ in cells], rounds)
     found = tuple(
-        speeds.Speed(engine=decoder.engine, n_params=n_params, batch=decoder.batch, rate=rate)
-        for (decoder, _, n_params), rate in zip(cells, rates, strict=True)
+        speeds.Speed(
+            engine=timed.decoder.engine, n_params=size, batch=timed.decoder.batch, rate=rate
+        )
+        for (timed, size), rate in zip(cells, rates, strict=True)
     )
     return speeds.Table(
         facts={
-            "machine": _processor(),
+            "machine": platform.machine(),
             "torch": str(torch.__version__),
             "work": f"prompts of 1 to 32 bytes, 8 answers each, of {MEAN_BYTES} bytes on average",
             "rounds": str(rounds),
@@ -233,11 +230,8 @@ def _factors(rounds: int) -> tuple[speeds.Factor, ...]:
         for compact in (True, False)
     ]
     rates = _rates([Timed(one, work) for one in variants], rounds)
-    plain = {
-        one.engine: rate.middle
-        for one, rate in zip(variants, rates, strict=True)
-        if one.dtype == "float32" and one.compact
-    }
+    every = list(zip(variants, rates, strict=True))
+    plain = {a.engine: b.middle for a, b in every if a.dtype == "float32" and a.compact}
     return tuple(
         speeds.Factor(
             engine=one.engine,
@@ -245,12 +239,12 @@ def _factors(rounds: int) -> tuple[speeds.Factor, ...]:
             compact=one.compact,
             factor=round(rate.middle / plain[one.engine], 4),
         )
-        for one, rate in zip(variants, rates, strict=True)
+        for one, rate in every
     )
 
 
 def _rates(works: Sequence[Timed], rounds: int) -> list[speeds.Interval]:
-    """Times all works in turns, round by round, after one that does not count."""
+    """Times all works in turns, after one round that does not count."""
     seen: list[list[float]] = [[] for _ in works]
     for number in range(rounds + 1):
         for rates, work in zip(seen, works, strict=True):
@@ -258,13 +252,9 @@ def _rates(works: Sequence[Timed], rounds: int) -> list[speeds.Interval]:
             n_bytes = work()
             if number:
                 rates.append(n_bytes / (time.process_time() - began))
+    rounded = [sorted(round(rate, 1) for rate in rates) for rates in seen]
     return [
-        speeds.Interval(
-            middle=round(float(np.median(rates)), 1),
-            low=round(min(rates), 1),
-            high=round(max(rates), 1),
-        )
-        for rates in seen
+        speeds.Interval(middle=median(rates), low=rates[0], high=rates[-1]) for rates in rounded
     ]
 
 
@@ -295,10 +285,6 @@ def prompts(number: int, longest: int) -> list[bytes]:
         bytes(32 + stream.integer(95) for _ in range(1 + stream.integer(longest)))
         for _ in range(number)
     ]
-
-
-def _processor() -> str:
-    return platform.processor() or platform.machine()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -77,7 +77,7 @@ class Arm(NamedTuple):
 
 
 ARMS = (
-    Arm("more fine-tuning", replace(SFT, lr=0.01, adam_lr=0.0025), GENERATION_0_RL),
+    Arm("more fine-tuning", SFT, GENERATION_0_RL),
     Arm("GRPO", SFT, replace(GRPO, share=1.0, lr=0.008, adam_lr=0.002)),
     Arm("expert iteration", SFT, replace(EXPERT_ITERATION, share=1.0)),
 )

@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from swarm.errors import UsageError
 from swarm.kernel.rng import Stream
@@ -77,7 +78,7 @@ def remind(
 
 def relevance(lines: Sequence[str], query: str) -> list[float]:
     """Returns the BM25 score of each line, at least 0; 0 means that no word is shared."""
-    counted = [Counter(words(line)) for line in lines]
+    counted = [_counted(line) for line in lines]
     lengths = [count.total() for count in counted]
     mean_length = sum(lengths) / len(lengths) if any(lengths) else 1.0
     scores = [0.0] * len(lines)
@@ -89,6 +90,12 @@ def relevance(lines: Sequence[str], query: str) -> list[float]:
                 long = 1.0 - _B + _B * lengths[at] / mean_length
                 scores[at] += rarity * times * (_K1 + 1.0) / (times + _K1 * long)
     return scores
+
+
+@lru_cache(maxsize=8_192)
+def _counted(line: str) -> Counter[str]:
+    """Counts the words of a line; nobody may change what is returned."""
+    return Counter(words(line))
 
 
 def words(text: str) -> list[str]:

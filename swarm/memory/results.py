@@ -6,6 +6,7 @@ Lines are those that researchers write (``pipeline/research``), as in ``dead end
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 _VALUE = re.compile(r"\b([a-z_]+) ([0-9a-f]{8})\b(?: \((.*?)\):)?(.*)", re.DOTALL)
@@ -19,7 +20,7 @@ class Result(NamedTuple):
     tag: str
     """Eight hexadecimal digits by which notebooks call the value."""
     made: dict[str, str]
-    """What it had set, by name, where the line tells: as text."""
+    """What it had set, by name, where the line tells: as text. Nobody may change it."""
     gain: float | None
     """None if the trial failed."""
 
@@ -29,6 +30,7 @@ def read_results(notes: Iterable[str], part: str) -> list[Result]:
     return [found for note in notes if (found := _read(note, part)) is not None]
 
 
+@lru_cache(maxsize=8_192)
 def _read(note: str, part: str) -> Result | None:
     match = _VALUE.search(note)
     if match is None or match[1] != part:

@@ -201,40 +201,40 @@ def _promising(
     question: ProposePart, singles: Sequence[Change], results: Sequence[Result]
 ) -> Change | None:
     """Returns the change whose settings gained most elsewhere, as notes tell; none if none did."""
-    if _worth_while(results) <= 0.0:
-        return None
-    old = _spec(question.part, question.current)
     best, most = None, _worth_while(results)
+    if most <= 0.0:
+        return None
+    part, old = question.part, _spec(question.part, question.current)
+    told = [(_noted(one, old), _LOST if one.gain is None else one.gain) for one in results]
     for change in singles:
-        gains = [
-            _LOST if one.gain is None else one.gain
-            for one in results
-            if _speaks(one, old, _spec(question.part, change.value))
-        ]
+        made = _texts(old, _spec(part, change.value))
+        gains = [gain for noted, gain in told if made <= noted]
         if gains and (mean := sum(gains) / len(gains)) > most:
             best, most = change, mean
     return best
 
 
-def _speaks(result: Result, old: Spec, new: Spec) -> bool:
-    """Returns whether a noted value had the settings of a change, or shifted a mixture like it."""
+def _texts(old: Spec, new: Spec) -> frozenset[tuple[str, str]]:
+    """Returns what a change comes to in words: its settings, or the shift of a mixture."""
     if isinstance(old, Mixture) and isinstance(new, Mixture):
-        return bool(result.made) and _noted_shift(result) == _shift(old, new)
-    made = _made(old, new)
-    return all(result.made.get(name) == f"{setting}" for name, setting in made.items())
+        domain, has_grown = _shift(old, new)
+        return frozenset({(domain, f"{has_grown}")})
+    return frozenset((name, f"{setting}") for name, setting in _made(old, new).items())
 
 
-def _noted_shift(result: Result) -> tuple[str, bool]:
-    """Reads ``code=0.14->0.57 noise=0.14->0.07`` as ``_shift`` would; no domain if it cannot be."""
+def _noted(result: Result, old: Spec) -> frozenset[tuple[str, str]]:
+    """Returns the same of a line, ``code=0.14->0.57 noise=0.14->0.07`` for example."""
+    if not isinstance(old, Mixture):
+        return frozenset(result.made.items())
     moved = {}
     for name, text in result.made.items():
         before, _, after = text.partition("->")
         try:
             moved[name] = float(after) - float(before)
         except ValueError:  # somebody wrote into the notebook
-            return "", False
-    most = max(sorted(moved), key=lambda name: abs(moved[name]))
-    return most, moved[most] > 0.0
+            continue
+    most = max(sorted(moved), key=lambda name: abs(moved[name]), default="")
+    return frozenset({(most, f"{moved.get(most, 0.0) > 0.0}")})
 
 
 def _made(old: Spec, new: Spec) -> dict[str, object]:
@@ -247,14 +247,14 @@ def _made(old: Spec, new: Spec) -> dict[str, object]:
 def _weight(change: Change, part: str, evidence: _Evidence, noted: frozenset[str]) -> float:
     old, new = evidence.old, _spec(part, change.value)
     weight = change.prior * evidence.factor(new)
-    if isinstance(old, Optimizer) and isinstance(new, Optimizer):
-        weight /= PROMISING if LOWER_RATE in noted and new.lr > old.lr else 1.0
-    if isinstance(old, Architecture) and isinstance(new, Architecture):
-        grows = new.flops_per_token() > old.flops_per_token()
-        weight /= PROMISING if SHRINK in noted and grows else 1.0
+    if LOWER_RATE in noted and isinstance(old, Optimizer) and isinstance(new, Optimizer):
+        weight /= PROMISING if new.lr > old.lr else 1.0
+    if SHRINK in noted and isinstance(old, Architecture) and isinstance(new, Architecture):
+        weight /= PROMISING if new.flops_per_token() > old.flops_per_token() else 1.0
     return weight
 
 
+@lru_cache(maxsize=4_096)
 def _shift(old: Mixture, new: Mixture) -> tuple[str, bool]:
     """Returns the domain whose share moved most, and whether it grew."""
     before, after = dict(thousandths(old.weights)), dict(thousandths(new.weights))

@@ -172,10 +172,18 @@ def describe(part: str, value: PartValue, current: PartValue) -> str:
             for name, weight in thousandths(new.weights)
             if weight != before.get(name, 0.0)
         )
+    if isinstance(new, EnvironmentSet) and isinstance(old, EnvironmentSet):
+        more = [f"with {_named(one)}" for one in new.specs if one not in old.specs]
+        less = [f"without {_named(one)}" for one in old.specs if one not in new.specs]
+        return " ".join([*more, *less]) or "other weights"
     before_all, after = asdict(normal(old)), asdict(normal(new))
     return " ".join(
         f"{name}={setting}" for name, setting in after.items() if setting != before_all.get(name)
     )
+
+
+def _named(one: EnvSpec) -> str:
+    return " ".join((one.family, *one.transformations, f"at {one.difficulty}"))
 
 
 def combine(part: str, current: PartValue, first: PartValue, second: PartValue) -> PartValue | None:

@@ -28,9 +28,17 @@ MINDS = {
 }
 
 
-THRESHOLDS = {"bpb": 0.12, "unsolved": 0.02, "index": 0.01, "decode": 0.2, "regret": 0.02}
+THRESHOLDS = {"bpb": 0.12, "unsolved": 0.015, "index": 0.01, "decode": 0.2, "regret": 0.02}
 
-EXAM = ("copy", "reverse", "largest", "count_symbol", "compare", "modular_addition")
+EXAM = (
+    "compare",
+    "count_symbol",
+    "largest",
+    "modular_addition",
+    "close_brackets",
+    "digit_sum",
+)
+"""Short answers that a model of a tenth of a million parameters learns in seconds."""
 
 
 class Section(BaseModel):

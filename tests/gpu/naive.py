@@ -136,7 +136,8 @@ def _reservation(wanted: int, free: int, running: list[Job]) -> tuple[int, int]:
         free_then = free + sum(job.work.gpus for job in running if job.end <= end)
         if free_then >= wanted:
             return end, free_then - wanted
-    raise AssertionError("a gang larger than the cluster")
+    message = "a gang larger than the cluster"
+    raise AssertionError(message)
 
 
 def _instants(

@@ -5,12 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from swarm.errors import InvariantError, UsageError
+from swarm.gpu.audit import Usage
 from swarm.gpu.devices import H100, uniform_cluster
 from swarm.gpu.leases import Lease, Request, Share, Take
-from swarm.gpu.mechanism import Award
+from swarm.gpu.mechanism import Award, mechanism
 from swarm.gpu.mechanisms.sealed_bid import SealedBid
 from swarm.gpu.placement import Consolidate
-from swarm.gpu.pool import Pool, Usage, open_pool
+from swarm.gpu.pool import Pool, open_pool
+from swarm.gpu.rounds import Rules, play_round
 from swarm.kernel.message import ActorId, ContractId
 from swarm.units import Credits, GpuTicks, Ticks
 
@@ -280,10 +282,13 @@ def test_audit_finds_gpu_time_that_was_not_counted() -> None:
     pool = make()
     lease(pool, "ada/0", 4)
     pool.release(ADA, Ticks(10))
-    pool.returned_gpu_ticks = GpuTicks(39)
+    pool.returned_milli_ticks = 39_000
 
     with pytest.raises(InvariantError, match="GPU time is conserved: expected 80"):
         pool.audit(Ticks(10))
+
+
+RULES = Rules(mechanism=SealedBid(), placement=Consolidate())
 
 
 class AnyHistory(RuleBasedStateMachine):
@@ -303,9 +308,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(is_begun=st.booleans())
     def play_round(self, is_begun: bool) -> None:
-        view = self.pool.view(Consolidate())
-        for award in SealedBid().allocate(self.pool.queue, view, self.now):
-            self.pool.grant(award, self.now, is_begun=is_begun)
+        play_round(self.pool, RULES, self.now, is_begun=is_begun)
 
     @rule(ticks=st.integers(1, 20))
     def let_time_pass(self, ticks: int) -> None:
@@ -348,4 +351,191 @@ def test_order_of_releases_at_one_instant_does_not_matter(order: list[str]) -> N
         pool.release(ContractId(contract), Ticks(9))
 
     assert msgspec.json.encode(pool.idle) == b"[[0,1,2,3],[0,1,2,3]]"
-    assert pool.returned_gpu_ticks == 72
+    assert pool.returned_milli_ticks == 72_000
+
+
+def test_preempted_work_waits_again_with_what_is_left_and_what_it_costs() -> None:
+    pool = make()
+    lease(pool, "ada/0", 4, at=10, duration=100)
+
+    rest = pool.preempt(ADA, Ticks(40), cost=Ticks(7))
+
+    assert (rest.duration, rest.served, rest.stopped_at) == (77, 30, 40)
+    assert (rest.submitted_at, rest.waits_since) == (10, 40)
+    assert pool.queue == [rest]
+    assert pool.n_idle == 8
+
+
+def test_only_what_runs_is_preempted() -> None:
+    pool = make()
+    lease(pool, "ada/0", 4, is_begun=False)
+
+    with pytest.raises(InvariantError, match="what runs is preempted"):
+        pool.preempt(ADA, Ticks(1))
+
+
+def test_a_renewed_lease_ends_later_and_has_cost_more() -> None:
+    pool = make()
+    lease(pool, "ada/0", 4, duration=10)
+
+    longer = pool.renew(ADA, duration=Ticks(5), price=Credits(3))
+
+    assert (longer.ends_at, longer.price) == (15, 10)
+    assert pool.expired(Ticks(14)) == []
+    assert pool.expired(Ticks(15)) == [longer]
+
+
+def test_a_lease_that_has_been_given_notice_is_not_renewed() -> None:
+    pool = make()
+    lease(pool, "ada/0", 4)
+    pool.give_notice(ADA, Ticks(5))
+
+    with pytest.raises(InvariantError, match="what runs is renewed"):
+        pool.renew(ADA, duration=Ticks(5), price=Credits(3))
+
+
+def test_a_lost_node_tears_down_every_gang_that_has_a_part_of_it_and_the_whole_gang() -> None:
+    pool = make(nodes=3)
+    lease(pool, "ada/0", 6)
+    lease(pool, "bob/0", 3)
+
+    torn = pool.lose(0, Ticks(5))
+
+    assert [one.contract for one in torn] == ["ada/0"]
+    assert list(pool.leases) == ["bob/0"]
+    assert pool.idle == [[], [0, 1, 2, 3], [3]]
+    pool.audit(Ticks(5))
+
+
+def test_time_on_a_lost_node_is_neither_idle_nor_leased_until_it_is_back() -> None:
+    pool = make()
+    pool.lose(0, Ticks(10))
+    pool.lose(0, Ticks(20))
+
+    pool.restore(0, Ticks(30))
+    pool.restore(0, Ticks(35))
+
+    assert pool.usage(Ticks(40)) == Usage(
+        offered=GpuTicks(320), leased=GpuTicks(0), idle=GpuTicks(240), away=GpuTicks(80)
+    )
+    pool.audit(Ticks(40))
+
+
+def slice_of(pool: Pool, contract: str, milli: int, *, at: int = 0) -> Lease:
+    asked = msgspec.structs.replace(request(contract, 0, at=at), milli=milli)
+    pool.submit(asked)
+    view = pool.view(Consolidate())
+    takes = view.room().place(asked)
+    assert takes is not None
+    award = Award(request=asked, takes=takes, payment=Credits(7))
+    return pool.grant(award, Ticks(at), is_begun=True)
+
+
+def test_slices_share_a_gpu_up_to_the_whole_of_it() -> None:
+    pool = make(nodes=1)
+    first = slice_of(pool, "a/0", 600)
+
+    second = slice_of(pool, "b/0", 400)
+    third = slice_of(pool, "c/0", 400)
+
+    assert first.device_names(pool.cluster) == ("node-0/3:600",)
+    assert second.shares[0].gpus == first.shares[0].gpus != third.shares[0].gpus
+    assert (pool.n_idle, pool.shared) == (2, {0: {3: 0, 2: 600}})
+    pool.audit(Ticks(0))
+
+
+def test_a_shared_gpu_is_idle_again_when_its_last_slice_ends() -> None:
+    pool = make(nodes=1)
+    for contract in ("a/0", "b/0"):
+        slice_of(pool, contract, 500)
+
+    pool.release(ContractId("a/0"), Ticks(10))
+    pool.release(ContractId("b/0"), Ticks(20))
+
+    assert (pool.idle, pool.shared) == ([[0, 1, 2, 3]], {})
+    assert pool.usage(Ticks(20)).leased == 15
+    pool.audit(Ticks(20))
+
+
+def test_audit_finds_a_slice_that_exceeds_its_gpu() -> None:
+    pool = make(nodes=1)
+    slice_of(pool, "a/0", 600)
+    pool.shared[0][3] = 500
+
+    with pytest.raises(InvariantError, match="slices add up to their GPU"):
+        pool.audit(Ticks(0))
+
+
+def test_large_pools_are_audited_every_so_often() -> None:
+    cluster = uniform_cluster(H100, nodes=10, gpus_per_node=8)
+    pool = open_pool(cluster, reserve=Credits(0), now=Ticks(0))
+    pool.idle[0].pop()
+
+    for _ in range(9):
+        pool.check(Ticks(0))
+
+    with pytest.raises(InvariantError, match="no GPU twice"):
+        pool.check(Ticks(0))
+
+
+class AnyFate(RuleBasedStateMachine):
+    """Whatever befalls gangs, slices and nodes, the audit passes and snapshots hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = make(nodes=3)
+        self.now = Ticks(0)
+        self.asked = 0
+
+    @rule(gpus=st.integers(0, 12), duration=st.integers(1, 30), milli=st.integers(1, 999))
+    def submit(self, gpus: int, duration: int, milli: int) -> None:
+        asked = request(f"actor/{self.asked}", gpus, duration=duration, at=self.now)
+        self.pool.submit(msgspec.structs.replace(asked, milli=0 if gpus else milli))
+        self.asked += 1
+
+    @rule(name=st.sampled_from(["fifo_skip", "max_min", "easy"]), is_begun=st.booleans())
+    def play_round(self, name: str, is_begun: bool) -> None:
+        rules = Rules(mechanism=mechanism(name), placement=Consolidate())
+        play_round(self.pool, rules, self.now, is_begun=is_begun)
+
+    @rule(ticks=st.integers(1, 20))
+    def let_time_pass(self, ticks: int) -> None:
+        until = Ticks(self.now + ticks)
+        for over in self.pool.expired(until):
+            self.pool.release(over.contract, over.ends_at)
+        self.now = until
+
+    @rule(node=st.integers(0, 2), is_lost=st.booleans())
+    def change_node(self, node: int, is_lost: bool) -> None:
+        if is_lost:
+            self.pool.lose(node, self.now)
+        else:
+            self.pool.restore(node, self.now)
+
+    @precondition(lambda self: any(lease.is_begun for lease in self.pool.leases.values()))
+    @rule(data=st.data(), fate=st.sampled_from(["preempt", "renew", "notice"]))
+    def touch_a_lease(self, data: st.DataObject, fate: str) -> None:
+        running = sorted(one.contract for one in self.pool.leases.values() if one.is_begun)
+        contract = data.draw(st.sampled_from(running))
+        lease = self.pool.leases[contract]
+        if fate == "preempt" and lease.ends_at > self.now:
+            self.pool.preempt(contract, self.now, cost=Ticks(2))
+        elif fate == "renew" and lease.stops_at is None:
+            self.pool.renew(contract, duration=Ticks(3), price=Credits(1))
+        elif fate == "notice":
+            self.pool.give_notice(contract, self.now)
+
+    @invariant()
+    def books_add_up_and_snapshots_hold(self) -> None:
+        self.pool.audit(self.now)
+        decoded = msgspec.json.decode(msgspec.json.encode(self.pool), type=Pool)
+        assert decoded == self.pool
+        assert decoded.index.idle == self.pool.index.idle
+        assert decoded.index.slices == self.pool.index.slices
+        assert decoded.index.free == self.pool.index.free
+        assert decoded.index.held == self.pool.index.held
+        assert decoded.index.by_end == self.pool.index.by_end
+
+
+TestAnyFate = AnyFate.TestCase
+TestAnyFate.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -18,6 +18,8 @@ import msgspec
 
 from swarm.errors import SwarmError, UsageError
 
+_BOUNDS = {"integer": 1_000_000_000, "number": 1_000_000}
+
 AnswerT = TypeVar("AnswerT")
 
 
@@ -169,6 +171,7 @@ def plain_schema(kind: object) -> dict[str, Any]:  # Any: JSON
     """Returns a type's JSON schema as servers take it most widely.
 
     Without references, defaults and titles, and with every field required and no other allowed.
+    Numbers get bounds where the type has none: weak models write digits without end.
     """
     schema = msgspec.json.schema(kind)
     plain: dict[str, Any] = _plain(schema, schema.get("$defs", {}))
@@ -187,6 +190,9 @@ def _plain(schema: Any, known: Mapping[str, Any]) -> Any:  # noqa: ANN401  JSON
         for key, value in schema.items()
         if key not in {"$defs", "title", "default", "description", "properties"}
     }
+    if schema.get("type") in _BOUNDS:
+        bound = _BOUNDS[schema["type"]]
+        kept = {"minimum": -bound, "maximum": bound, **kept}
     if "properties" in schema:
         fields = {name: _plain(one, known) for name, one in schema["properties"].items()}
         kept |= {"properties": fields, "required": [*fields], "additionalProperties": False}

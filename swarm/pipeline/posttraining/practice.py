@@ -28,7 +28,7 @@ SEGMENT_ROUNDS = 10
 
 
 class DivergedError(Exception):
-    """The loss is no number any more."""
+    """The loss, or a weight, is no number any more."""
 
     def __init__(self, step: int, loss: float) -> None:
         super().__init__(f"loss {loss:.4g} nats per byte of answer")
@@ -177,5 +177,7 @@ class Practice:
 
     def _look(self) -> None:
         loss = float(torch.stack(self._recent).mean()) if self._recent else 0.0
-        if not math.isfinite(loss):
+        # Weights too: with nothing to learn from there may be no loss that shows it.
+        is_sound = all(bool(one.isfinite().all()) for one in self._model.parameters())
+        if not (math.isfinite(loss) and is_sound):
             raise DivergedError(self._step, loss)

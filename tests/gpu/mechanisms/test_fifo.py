@@ -1,4 +1,5 @@
 from swarm.gpu.leases import Request
+from swarm.gpu.line import Line
 from swarm.gpu.mechanism import PoolView
 from swarm.gpu.mechanisms.fifo import Fifo
 from swarm.gpu.placement import Consolidate
@@ -21,7 +22,8 @@ def winners(*requests: Request, idle: tuple[int, ...] = (8,), reserve: int = 0) 
     view = PoolView(
         idle=idle, sizes=(8,) * len(idle), placement=Consolidate(), reserve=Credits(reserve)
     )
-    awards = Fifo().allocate(requests, view, Ticks(99))
+    fifo = Fifo()
+    awards = fifo.allocate(Line(fifo, requests), view, Ticks(99)).awards
     return {award.request.holder: award.payment for award in awards}
 
 

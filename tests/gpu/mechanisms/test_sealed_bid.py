@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace as replaced
 
 import msgspec
@@ -6,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm.gpu.leases import Request
+from swarm.gpu.line import Line
 from swarm.gpu.mechanism import Award, PoolView
 from swarm.gpu.mechanisms.sealed_bid import SealedBid
-from swarm.gpu.placement import Consolidate
+from swarm.gpu.placement import Consolidate, placement
 from swarm.kernel.message import ActorId, ContractId
+from swarm.kernel.rng import Stream
 from swarm.units import Credits, Ticks
 
 FREE_NODE = PoolView(idle=(8,), sizes=(8,), placement=Consolidate(), reserve=Credits(0))
@@ -26,8 +29,13 @@ def request(name: str, gpus: int, bid: int, *, at: int = 0, duration: int = 1) -
     )
 
 
+def hold_round(requests: Sequence[Request], view: PoolView) -> Sequence[Award]:
+    sealed_bid = SealedBid()
+    return sealed_bid.allocate(Line(sealed_bid, requests), view, Ticks(0)).awards
+
+
 def payments(*requests: Request, view: PoolView = FREE_NODE) -> dict[str, int]:
-    awards = SealedBid().allocate(requests, view, Ticks(0))
+    awards = hold_round(requests, view)
     return {award.request.holder: award.payment for award in awards}
 
 
@@ -55,7 +63,7 @@ def outcome(number: int, bid: int, requests: list[Request], view: PoolView) -> A
     """What one bidder gets if it bids this instead, everybody else bidding the same."""
     bids = requests.copy()
     bids[number] = msgspec.structs.replace(requests[number], bid=Credits(bid))
-    for award in SealedBid().allocate(bids, view, Ticks(0)):
+    for award in hold_round(bids, view):
         if award.request.contract == requests[number].contract:
             return award
     return None
@@ -95,6 +103,13 @@ def test_gangs_are_ranked_by_bid_over_root_of_their_size() -> None:
     assert paid == {"single": 29}
 
 
+def test_bids_for_leases_of_different_lengths_are_compared_per_tick() -> None:
+    # 60 for 2 ticks is more per tick than 100 for 4, and 25 per tick is the rate to beat.
+    paid = payments(request("long", 8, 100, duration=4), request("short", 8, 60, at=1, duration=2))
+
+    assert paid == {"short": 51}
+
+
 def test_gang_pays_for_the_small_ones_it_displaces_by_the_first_that_breaks_its_place() -> None:
     # Without the gang a, b and c all get 2 GPUs each; after a and b it would still fit.
     small = [request(name, 2, bid) for name, bid in (("a", 40), ("b", 30), ("c", 20), ("d", 10))]
@@ -132,7 +147,7 @@ def test_large_bids_are_compared_exactly(scale: int) -> None:
 def test_payment_is_the_smallest_bid_that_wins(case: tuple[list[Request], PoolView]) -> None:
     requests, view = case
 
-    awards = SealedBid().allocate(requests, view, Ticks(0))
+    awards = hold_round(requests, view)
 
     for award in awards:
         number = requests.index(award.request)
@@ -156,6 +171,37 @@ def test_scaling_a_true_bid_never_pays(
         assert utility(bidder, honest) >= 0
 
 
+@pytest.mark.parametrize("placement_name", ["count", "consolidate"])
+@pytest.mark.parametrize("scale", [(1, 2), (4, 5), (5, 4), (2, 1)])
+def test_scaling_the_bids_of_one_actor_does_not_pay_on_paired_seeds(
+    placement_name: str, scale: tuple[int, int]
+) -> None:
+    """One round a seed: the same requests and values, and one bidder that shades or exaggerates."""
+    gains: list[int] = []
+    for seed in range(60):
+        drawn = Stream(seed=seed, owner="market", name="requests")
+        requests = [
+            request(
+                f"actor-{number}",
+                1 + drawn.integer(8),
+                1 + drawn.integer(10_000),
+                duration=1 + drawn.integer(20),
+            )
+            for number in range(30)
+        ]
+        sizes = (8,) * 4
+        view = PoolView(
+            idle=sizes, sizes=sizes, placement=placement(placement_name), reserve=Credits(1)
+        )
+        bid = requests[0].bid
+        honest = utility(requests[0], outcome(0, bid, requests, view))
+        scaled = utility(requests[0], outcome(0, bid * scale[0] // scale[1], requests, view))
+        gains.append(scaled - honest)
+
+    assert max(gains) <= 0
+    assert min(gains) < 0, "the scale never mattered"
+
+
 @given(rounds(), st.integers(0, 100))
 def test_price_of_a_winner_does_not_depend_on_its_own_bid(
     case: tuple[list[Request], PoolView], bid: int
@@ -169,17 +215,46 @@ def test_price_of_a_winner_does_not_depend_on_its_own_bid(
 
 
 @given(rounds())
+def test_looking_games_up_changes_no_price(case: tuple[list[Request], PoolView]) -> None:
+    requests, view = case
+
+    for award in hold_round(requests, view):
+        rank = SealedBid().order(award.request)
+        room = view.room()
+        behind = sorted(requests, key=lambda one: (SealedBid().order(one), one.contract))
+        behind = [one for one in behind if one.bid >= view.reserve_price(one)]
+        beaten: Request | None = None
+        for rival in behind:
+            if rival.contract == award.request.contract:
+                continue
+            takes = room.place(rival)
+            if takes is None:
+                continue
+            room.take(takes)
+            if SealedBid().order(rival) > rank and room.place(award.request) is None:
+                beaten = rival
+                break
+
+        floor = view.reserve_price(award.request)
+        if beaten is None:
+            assert award.payment == floor
+        else:
+            least = msgspec.structs.replace(award.request, bid=award.payment)
+            assert SealedBid().order(least) < SealedBid().order(beaten) or award.payment == floor
+
+
+@given(rounds())
 def test_no_loser_fits_in_what_is_left(case: tuple[list[Request], PoolView]) -> None:
     requests, view = case
 
-    awards = SealedBid().allocate(requests, view, Ticks(0))
+    awards = hold_round(requests, view)
 
     room = view.room()
     for award in awards:
         room.take(award.takes)
     won = [award.request for award in awards]
     lost = [one for one in requests if one not in won and one.bid >= view.reserve_price(one)]
-    assert all(room.place(one.gpus) is None for one in lost)
+    assert all(room.place(one) is None for one in lost)
 
 
 def utility(bidder: Request, award: Award | None) -> int:

@@ -45,7 +45,7 @@ def exam(
 def test_the_same_job_gives_the_same_bits_whatever_the_state_of_torch(
     job: Make, bench: Workbench, algorithm: str
 ) -> None:
-    spec = job(algorithm=algorithm, steps=20)
+    spec = job(algorithm=algorithm, steps=2)
     torch.manual_seed(1)
     first = outcome(spec, bench)
     torch.manual_seed(2)
@@ -59,7 +59,7 @@ def test_the_same_job_gives_the_same_bits_whatever_the_state_of_torch(
 
 
 def test_a_job_says_what_it_did(job: Make, bench: Workbench) -> None:
-    spec = job(algorithm="expert_iteration", steps=20)
+    spec = job(algorithm="expert_iteration", steps=5)
 
     result = outcome(spec, bench)
 
@@ -100,7 +100,7 @@ def test_fine_tuning_and_practice_teach(
 
 def test_rejected_and_logged_examples_are_read(job: Make, bench: Workbench) -> None:
     logged = bench.put_artifact(msgspec.json.encode({"question": "rate?", "answer": "0.02"}))
-    plain = job(environments=EnvironmentSet(environments=(Weighted(spec=COMPARE),)), steps=20)
+    plain = job(environments=EnvironmentSet(environments=(Weighted(spec=COMPARE),)), steps=8)
     all_sources = replace(plain.sft, oracle=1.0, rejected=1.0, logged=1.0, rejection_prompts=64)
 
     mixed = outcome(replace(plain, sft=all_sources, logged=logged), bench)
@@ -120,12 +120,13 @@ def test_a_source_with_nothing_to_give_is_left_out(job: Make, bench: Workbench) 
 
 
 def test_another_engine_is_another_way_to_the_same_model(job: Make, bench: Workbench) -> None:
-    spec = job(algorithm="expert_iteration", steps=10)
+    spec = job(algorithm="expert_iteration", steps=3)
 
-    slow = outcome(replace(spec, decoder=DecoderSpec(engine="cached")), bench)
+    plain = outcome(spec, bench)
+    cached = outcome(replace(spec, decoder=DecoderSpec(engine="cached")), bench)
 
-    assert slow.rounds == outcome(spec, bench).rounds
-    assert slow.tokens_sampled == pytest.approx(outcome(spec, bench).tokens_sampled, rel=0.05)
+    assert cached.rounds == plain.rounds
+    assert cached.tokens_sampled == pytest.approx(plain.tokens_sampled, rel=0.05)
 
 
 def test_what_a_specification_dooms_is_an_answer(job: Make, bench: Workbench) -> None:
@@ -153,7 +154,7 @@ def test_what_a_specification_dooms_is_an_answer(job: Make, bench: Workbench) ->
 
 
 def test_a_loss_that_is_no_number_is_a_job_that_diverged(job: Make, bench: Workbench) -> None:
-    spec = job(steps=20)
+    spec = job(steps=5)
     broken = Transformer(spec.architecture, seeded(0, "weights"))
     with torch.no_grad():
         broken.head_VW.fill_(math.inf)
@@ -166,14 +167,15 @@ def test_a_loss_that_is_no_number_is_a_job_that_diverged(job: Make, bench: Workb
 
 
 def test_exams_are_paired_by_their_seed(job: Make, bench: Workbench) -> None:
-    artifact = outcome(job(steps=20), bench).artifact
+    environments = EnvironmentSet(environments=(Weighted(spec=COMPARE),))
+    artifact = outcome(job(environments=environments, steps=8), bench).artifact
 
     first, again, other = (exam(artifact, bench, COMPARE, COPY, seed=seed) for seed in (1, 1, 2))
 
     assert first == again
     assert first.block_pass != other.block_pass
     assert (len(first.block_pass), len(first.cell_pass_1), first.n_prompts) == (8, 2, 16)
-    assert first.pass_1 <= first.pass_8
+    assert 0 < first.pass_1 < first.pass_8
 
 
 def test_what_a_model_cannot_read_it_has_not_solved(
@@ -189,11 +191,12 @@ def test_what_a_model_cannot_read_it_has_not_solved(
     assert (solved.pass_1, solved.tokens_sampled, solved.n_prompts) == (0.0, 0, 4)
 
 
-def test_practice_stops_where_the_loss_is_no_number(job: Make) -> None:
-    spec = job(algorithm="grpo", steps=20)
+def test_weights_that_are_no_numbers_are_noticed_though_nothing_is_learned(job: Make) -> None:
+    recipe = replace(job(algorithm="grpo").rl, share=1.0, replay=0)
+    spec = job(rl=recipe, steps=1)
     broken = Transformer(spec.architecture, seeded(0, "weights"))
     with torch.no_grad():
-        broken.head_VW.fill_(math.nan)
+        broken.embed_VW.fill_(math.nan)
 
     with pytest.raises(DivergedError):
-        Practice(spec, broken, []).fine_tune()
+        Practice(spec, broken, []).practise()
