@@ -6,6 +6,7 @@
 #   make check    what a reviewer need not look for
 #   make fix      mends what can be mended without thinking
 #   make bench    the promises, measured
+#   make vllm     a second environment, with vLLM: 4 GB, for swarm serve and the tests marked vllm
 #   make clean    removes what can be made again, runs excepted
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ STAMP := .venv/stamp
 # One thread each: many small jobs run side by side, and results must not depend on the number.
 export OMP_NUM_THREADS := 1
 
-.PHONY: venv lab test check fix bench clean
+.PHONY: venv lab test check fix bench vllm clean
 
 venv: $(STAMP)
 
@@ -32,6 +33,36 @@ $(STAMP): constraints.txt pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -r constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)
+
+# vLLM asks for other versions than the lab has. Where there is a GPU it is the project's own build,
+# else the CPU build: that one comes without the name "vllm", by which vLLM looks for itself.
+VLLM := .venv-vllm
+VLLM_VERSION := 0.32.0
+VLLM_INFO := vllm-$(VLLM_VERSION)+cpu.dist-info
+
+vllm: $(VLLM)/stamp
+
+ifneq ($(shell cat $(VLLM)/stamp 2>/dev/null),$(CURDIR))
+.PHONY: $(VLLM)/stamp
+endif
+
+$(VLLM)/stamp: constraints-vllm.txt
+	@rm -rf $(VLLM)
+	$(PYTHON) -m venv $(VLLM)
+	@if nvidia-smi -L >/dev/null 2>&1; then \
+		$(VLLM)/bin/python -m pip install --quiet vllm==$(VLLM_VERSION); \
+	else \
+		$(VLLM)/bin/python -m pip install --quiet --no-deps -r constraints-vllm.txt && \
+		info=$$(echo $(VLLM)/lib/python3*/site-packages)/$(VLLM_INFO) && mkdir -p "$$info" && \
+		printf 'Metadata-Version: 2.1\nName: vllm\nVersion: $(VLLM_VERSION)+cpu\n' \
+			> "$$info/METADATA"; \
+	fi
+	@printf '%s\n' "$(CURDIR)" > $(VLLM)/stamp
+
+# Whoever tests by hand need not build it: its tests are skipped then, and say so.
+ifdef CI
+test: $(VLLM)/stamp
+endif
 
 lab: $(STAMP)
 	$(PY) -m swarm.scenarios.full_lab
@@ -53,6 +84,6 @@ bench: $(STAMP)
 	$(PY) -m swarm bench
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv $(VLLM) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf .cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

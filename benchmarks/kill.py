@@ -28,7 +28,7 @@ VICTIMS = ("worker", "shard", "raylet", "gcs_server", "coordinator", "supervisor
 CI_RUNS = 5
 LAB = (
     *("-m", "swarm.scenarios.two_researchers", "--runtime", "ray", "--shards", "2"),
-    *("--workers", "2", "--until", "3d", "--set", "work.audit_seeds=1", "--json"),
+    *("--workers", "2", "--until", "1d", "--set", "work.audit_seeds=1", "--json"),
 )
 _LOOK_AROUND = 0.02
 _PATIENCE = 600.0

@@ -4,6 +4,8 @@ So many agents, each with eight neighbours, each starts a token with 200 bytes o
 hops to a random neighbour once per tick. Every library runs in a process of its own and is written
 as its documentation says. Messages per CPU-second of all threads, start and end not counted. What
 a library does not do is said beside its figure: a log, an order, types are work too.
+
+Over 300 lines: every library is a function of its own, and nothing is shared but the task.
 """
 
 # The libraries are extras, most of them without types, and their loops have to be polled.

@@ -231,6 +231,42 @@ def replay(
 
 
 @app.command()
+def export(
+    run: RunFolder,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Empty, or not there yet.")],
+    corpora: Annotated[Path, typer.Option(help="Where labs keep their corpora.")] = Path(
+        ".cache/corpus"
+    ),
+    *,
+    as_json: Json = False,
+) -> None:
+    """Write what a run found: recipe as one script, checkpoint, trajectories, evidence."""
+    from swarm.analysis.export import export as write  # noqa: PLC0415  as in log
+
+    found = write(_opened(run), folder, corpora=corpora)
+    for problem in found.problems:
+        sys.stderr.write(f"note: {problem}\n")
+    _say(json.dumps(asdict(found)) if as_json else "\n".join(found.lines()))
+
+
+@app.command()
+def serve(
+    run: RunFolder,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8_000,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Serve the last checkpoint of a run with vLLM, in OpenAI's protocol, until Ctrl-C."""
+    from swarm.analysis import serving  # noqa: PLC0415  as in log
+
+    def ready(served: serving.Served) -> None:
+        _say(json.dumps(asdict(served)) if as_json else "\n".join(served.lines()))
+
+    serving.serve(_opened(run), host=host, port=port, ready=ready)
+
+
+@app.command()
 def doctor(*, as_json: Json = False) -> None:
     """Say what this machine can run, and what is missing."""
     machine = examine(Path.cwd())

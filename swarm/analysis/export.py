@@ -24,39 +24,16 @@ from swarm.analysis.causes import Causes
 from swarm.analysis.run import Run
 from swarm.analysis.trajectories import trajectories
 from swarm.analysis.why import why
+from swarm.analysis.winner import CORPORA, Winner, find_winner, write_weights
 from swarm.errors import RunFailedError, SwarmError, UsageError, boundary
 from swarm.pipeline.pretraining.script import training_script
 from swarm.pipeline.pretraining.spec import Train
-from swarm.pipeline.workbench import MissingError, Workbench
+from swarm.pipeline.recipe import train_spec
+from swarm.pipeline.workbench import Workbench
 
 Facts = dict[str, Any]  # Any: JSON
 
-CORPORA = Path(".cache/corpus")
-"""Where labs keep corpora, seen from where they are started."""
-
-_ANNOUNCED = "select payload from told where kind = 'ship.announced' order by seq"
 _JOB = "select tag, spec, answer from jobs where answer->>'artifact' = $artifact order by seq"
-
-
-class _Checkpoint(msgspec.Struct):
-    """What is needed of a checkpoint's value; other fields are not looked at."""
-
-    artifact: str
-    base: str = ""
-    """Of runs without post-training there is none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Winner:
-    """The last checkpoint of a run."""
-
-    generation: int
-    parts: Mapping[str, str]
-    """Of the ship that it sailed on, by name, as JSON text."""
-    artifact: str
-    pretrained: str
-    """The artifact before post-training; the same where there was none."""
-    bench: Workbench
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,55 +61,6 @@ class Exported:
         ]
 
 
-def find_winner(run: Run, *, corpora: Path = CORPORA) -> Winner:
-    """Returns the checkpoint that the last announced ship has.
-
-    Raises:
-        UsageError: If the run has no ship, no checkpoint or no real weights.
-    """
-    if run.manifest.get("config", {}).get("fidelity") == "surrogate":
-        raise UsageError(
-            what=f"{run.path} has no weights: its jobs were surrogates; run it with --fidelity real"
-        )
-    ships = run.sql(_ANNOUNCED)["payload"].to_list()
-    if not ships:
-        raise UsageError(what=f"{run.path} has no checkpoint: no ship is in its log")
-    last = max(map(json.loads, ships), key=lambda one: int(one["generation"]))
-    parts = dict(last["parts"])
-    try:
-        checkpoint = msgspec.json.decode(parts.get("checkpoint", "null"), type=_Checkpoint)
-    except msgspec.DecodeError as wrong:
-        raise UsageError(what=f"{run.path} has no checkpoint that can be read: {wrong}") from wrong
-    bench = Workbench(corpus_dir=corpora, artifacts_dir=run.path / "artifacts")
-    try:
-        bench.get_artifact(checkpoint.artifact)
-    except MissingError as missing:
-        raise UsageError(
-            what=f"{run.path} has no weights of its last checkpoint: {missing}"
-        ) from missing
-    return Winner(
-        generation=int(last["generation"]),
-        parts=parts,
-        artifact=checkpoint.artifact,
-        pretrained=checkpoint.base or checkpoint.artifact,
-        bench=bench,
-    )
-
-
-def write_weights(winner: Winner, artifact: str, folder: Path) -> tuple[str, ...]:
-    """Writes an artifact as a Hugging Face folder; returns settings that are not Llama's.
-
-    Raises:
-        RunFailedError: If the weights are damaged or the disk refuses.
-        MissingError: If the run does not have that artifact.
-    """
-    from swarm.pipeline.inference.hugging_face import write_checkpoint  # noqa: PLC0415  torch
-    from swarm.pipeline.pretraining.run import decode_checkpoint  # noqa: PLC0415  torch
-
-    model = decode_checkpoint(winner.bench.get_artifact(artifact))
-    return write_checkpoint(model, folder).because
-
-
 def export(run: Run, folder: Path, *, corpora: Path = CORPORA) -> Exported:
     """Writes the folder.
 
@@ -147,23 +75,11 @@ def export(run: Run, folder: Path, *, corpora: Path = CORPORA) -> Exported:
     """
     winner = find_winner(run, corpora=corpora)
     _expect_empty(folder)
-    because = write_weights(winner, winner.artifact, folder / "checkpoint")
+    written = write_weights(winner, winner.artifact, folder / "checkpoint")
     problems: list[str] = []
     if winner.pretrained != winner.artifact:
         _try(problems, lambda: write_weights(winner, winner.pretrained, folder / "pretrained"))
-    jobs = [
-        job
-        for artifact in dict.fromkeys([winner.pretrained, winner.artifact])
-        for job in run.sql(_JOB, {"artifact": artifact}).to_dicts()[:1]
-    ]
-    _write(folder / "jobs.json", [_job(job) for job in jobs])
-    spec = next((job["spec"] for job in jobs if job["tag"] == "pretraining.train"), None)
-    if spec is None:
-        problems.append("no train.py: the job that trained the weights is not in the log")
-    else:
-        train = msgspec.json.decode(spec, type=Train)
-        _write(folder / "train.py", training_script(train, run=_name(run)))
-        _try(problems, lambda: _copy_corpus(winner.bench, train, folder / "corpus"))
+    scripts = _write_recipes(run, winner, folder, problems)
     told = list(trajectories(run))
     _write(folder / "trajectories.jsonl", "".join(json.dumps(one) + "\n" for one in told))
     _write_story(run, winner, folder)
@@ -171,13 +87,13 @@ def export(run: Run, folder: Path, *, corpora: Path = CORPORA) -> Exported:
         folder=str(folder),
         generation=winner.generation,
         artifact=winner.artifact,
-        is_llama=not because,
-        because=because,
+        is_llama=written.is_llama,
+        because=written.because,
         trajectories=len(told),
         with_outcome=sum(bool(one["metadata"]["outcomes"]) for one in told),
         problems=tuple(problems),
     )
-    _write(folder / "README.md", _readme(run, winner, exported))
+    _write(folder / "README.md", _readme(run, winner, exported, scripts))
     return exported
 
 
@@ -196,6 +112,34 @@ def _try(problems: list[str], write: Any) -> None:  # noqa: ANN401  any function
         write()
     except SwarmError as wrong:
         problems.append(str(wrong))
+
+
+def _write_recipes(run: Run, winner: Winner, folder: Path, problems: list[str]) -> tuple[str, ...]:
+    """Writes the jobs, their scripts and texts; returns the names of the scripts."""
+    jobs = [
+        job
+        for artifact in dict.fromkeys([winner.pretrained, winner.artifact])
+        for job in run.sql(_JOB, {"artifact": artifact}).to_dicts()[:1]
+    ]
+    _write(folder / "jobs.json", [_job(job) for job in jobs])
+    spec = next((job["spec"] for job in jobs if job["tag"] == "pretraining.train"), None)
+    if spec is None:
+        problems.append("no train.py: the job that trained the weights is not in the log")
+        return ()
+    made = msgspec.json.decode(spec, type=Train)
+    # Same budget and seed: where the recipe is the same, so is the job.
+    ship = train_spec(winner.parts, corpus=made.corpus, flops=made.flops, seed=made.seed)
+    scripts = {"train.py": ship}
+    if (ship.architecture, ship.mixture, ship.optimizer) != (
+        made.architecture,
+        made.mixture,
+        made.optimizer,
+    ):
+        scripts["train_checkpoint.py"] = made
+    for name, job in scripts.items():
+        _write(folder / name, training_script(job, run=_name(run)))
+        _try(problems, lambda job=job: _copy_corpus(winner.bench, job, folder / "corpus"))
+    return tuple(scripts)
 
 
 def _copy_corpus(bench: Workbench, train: Train, folder: Path) -> None:
@@ -232,25 +176,10 @@ def _name(run: Run) -> str:
     return "".join(c if c.isalnum() or c in "-_. " else "_" for c in name)
 
 
-def _readme(run: Run, winner: Winner, exported: Exported) -> str:
-    trust = "" if exported.is_llama else ", trust_remote_code=True"
-    own = (
-        "A stock Llama."
-        if exported.is_llama
-        else "Not Llama's: " + ", ".join(exported.because) + ". The folder brings its own"
-        " modeling file."
-    )
-    after = (
-        "\nThe weights were post-trained after that, in environments that swarm has: `jobs.json`"
-        " holds the job, `pretrained/` the weights before it, which are those of `train.py`.\n"
-        if winner.pretrained != winner.artifact
-        else ""
-    )
-    missing = "".join(f"* {one}\n" for one in exported.problems)
-    return f"""# {_name(run)}: checkpoint of generation {exported.generation}
+_README = """\
+# {name}: checkpoint of generation {generation}
 
-Exported from a swarm run (scenario {run.manifest.get("scenario")}, seed {run.manifest.get("seed")}).
-Artifact `{exported.artifact}`.
+Exported from a swarm run (scenario {scenario}, seed {seed}). Artifact `{artifact}`.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -258,15 +187,49 @@ model = AutoModelForCausalLM.from_pretrained("checkpoint"{trust})
 tokenizer = AutoTokenizer.from_pretrained("checkpoint")
 ```
 
-{own} The model reads and writes bytes: one token is one byte, byte 10 (a line break) ends an answer.
+{own} The model reads and writes bytes:
+one token is one byte, and byte 10 (a line break) ends an answer.
 
-`python train.py` trains it again; it needs torch and `corpus/`. With the same torch and kind of
-processor the weights are the same to the bit.
+{recipe}
 {after}
-`trajectories.jsonl` holds {exported.trajectories} questions to minds as chats, each with its answer
-and, for {exported.with_outcome} of them, what came of it. `ledger.json` and `evidence.json` tell
-which parts were swapped, and why.
-{missing and chr(10) + "Missing:" + chr(10) + chr(10) + missing}"""
+`trajectories.jsonl` holds {trajectories} questions to minds as chats, each with its answer and, for
+{with_outcome} of them, what came of it. `ledger.json` and `evidence.json` tell which parts were
+swapped, and why.
+"""
+
+
+def _readme(run: Run, winner: Winner, exported: Exported, scripts: tuple[str, ...]) -> str:
+    recipe = "The weights cannot be trained again from here."
+    if scripts:
+        recipe = (
+            f"`python {scripts[-1]}` trains it again; it needs torch and `corpus/`. With the same"
+            " torch and kind of\nprocessor the weights are the same to the bit."
+        )
+    if len(scripts) > 1:
+        recipe += " `python train.py` trains what the ship's recipe\nbecame after that."
+    after = ""
+    if winner.pretrained != winner.artifact:
+        after = (
+            "\nThat is pre-training, and its weights are in `pretrained/`. They were post-trained"
+            "\nin environments that only swarm has; `jobs.json` holds that job too.\n"
+        )
+    others = f"Not Llama's: {', '.join(exported.because)}; a modeling file comes along."
+    text = _README.format(
+        name=_name(run),
+        generation=exported.generation,
+        scenario=run.manifest.get("scenario"),
+        seed=run.manifest.get("seed"),
+        artifact=exported.artifact,
+        trust="" if exported.is_llama else ", trust_remote_code=True",
+        own="A stock Llama." if exported.is_llama else others,
+        recipe=recipe,
+        after=after,
+        trajectories=exported.trajectories,
+        with_outcome=exported.with_outcome,
+    )
+    if exported.problems:
+        text += "\nMissing:\n\n" + "".join(f"* {one}\n" for one in exported.problems)
+    return text
 
 
 def _write(path: Path, content: object) -> None:

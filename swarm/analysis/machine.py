@@ -1,7 +1,7 @@
 """What this machine can run, and what is missing: ``python -m swarm doctor``.
 
-Only the standard library is imported here, and foreign libraries are tried in processes of their
-own: whatever is broken, the answer is a list and not a traceback.
+Only the standard library is imported here, or what needs no more, and foreign libraries are tried
+in processes of their own: whatever is broken, the answer is a list and not a traceback.
 """
 
 import json
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+
+from swarm.pipeline.inference.vllm_server import find_python
 
 LIBRARIES = (
     "numpy",
@@ -90,7 +92,7 @@ def examine(folder: Path) -> Machine:
     absent = [name for name in LIBRARIES if find_spec(name) is None]
     torch, gpus, torch_problem = _try_library(_TORCH)
     ray, _, ray_problem = _try_library(_RAY)
-    vllm = _version("vllm")
+    vllm = _vllm_version()
     memory, disk = _memory_gib(), shutil.disk_usage(folder).free / _GIB
     found = {name: _version(name) or "" for name in LIBRARIES if name not in absent}
     found |= {n: v for n, v in (("torch", torch), ("ray", ray), ("vllm", vllm)) if v}
@@ -100,7 +102,7 @@ def examine(folder: Path) -> Machine:
     if not gpus:
         missing.append(_need("a GPU", "jobs on GPUs", "none was found; everything runs on cores"))
     if not vllm:
-        remedy = "pip install vllm, in an environment of its own"
+        remedy = "make vllm (4 GB of disk, an environment of its own)"
         missing.append(_need("vllm", "minds and rollouts behind vLLM", remedy))
     if memory < _MIN_MEMORY_GIB:
         missing.append(_need(f"{_MIN_MEMORY_GIB:g} GiB of memory", "real jobs", "fewer workers"))
@@ -162,6 +164,16 @@ def _try_library(code: str) -> tuple[str, list[str], str]:
     except (ValueError, IndexError):
         return "", [], "it printed no version"
     return str(found), [str(one) for one in devices], ""
+
+
+def _vllm_version() -> str | None:
+    """Returns the version of vLLM, in the environment that ``make vllm`` builds or in this one."""
+    python = find_python()
+    if python is None or python == Path(sys.executable):
+        return _version("vllm")
+    named = sorted(python.parents[1].glob("lib/python*/site-packages/vllm*-*.dist-info"))
+    numbers = [one.name.removesuffix(".dist-info").rpartition("-")[2] for one in named]
+    return f"{numbers[0]} in {python.parents[1].name}" if numbers else None
 
 
 def _version(name: str) -> str | None:

@@ -6,6 +6,7 @@ by the coordinator, which must stay light.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import ClassVar, Protocol
 
 from swarm.comms.messages.mind import ProposePart
@@ -48,7 +49,12 @@ def unknown_question(mind: Mind, question: Message) -> InvariantError:
 
 def noted_words(notes: Iterable[str]) -> frozenset[str]:
     """Returns the words of some notes without punctuation: tags of values, words of advice."""
-    return frozenset(word.strip("().,:;") for note in notes for word in note.split())
+    return frozenset().union(*map(_words, notes))
+
+
+@lru_cache(maxsize=8_192)
+def _words(note: str) -> frozenset[str]:
+    return frozenset(word.strip("().,:;") for word in note.split())
 
 
 def gains_over_current(question: ProposePart) -> list[tuple[PartValue, float]]:

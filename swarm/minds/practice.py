@@ -28,11 +28,11 @@ from swarm.pipeline.parts import version_hash
 from swarm.pipeline.research.proposing import query
 from swarm.pipeline.values import describe, read_as, value_tag
 
-TRIALS = 16
+TRIALS = 32
 """Trials on one task."""
 
 SHOWN = 4
-"""Last trials that a question carries: like the lab's, a fraction of those that there were."""
+"""Last trials that a question carries: like the lab's, one of eight that there are in the end."""
 
 NOISE = 0.04
 """Standard deviation of one measurement: seed noise over the whole range (FACTS, section 4)."""
@@ -120,7 +120,7 @@ class _Played:
             self._review(trial)
 
     def _review(self, trial: Trial) -> None:
-        """Measures what gained again; swaps it in if it holds, and writes down what became of it."""
+        """Measures what gained again; swaps it in if it holds, and writes down what came of it."""
         part, tag = trial.part, value_tag(trial.part, trial.value)
         gain = self._measure(trial.value, tag, trial.base, REVIEWS)
         holds = gain > GAINED
@@ -143,10 +143,10 @@ class _Played:
 
 
 def _chatter(part: str, number: int, stream: Stream) -> list[str]:
-    """Returns lines that stand between the results: each of them every other time."""
+    """Returns lines that stand between the results: each of them once in four trials."""
     lines = (
         f"advice on {_ME}/{number}: retry (lost: the node failed)",
         f"trial of {part} given up: no lease in time",
         f"proposal for {part} not used: the ship has changed since the question",
     )
-    return [line for line in lines if stream.integer(2)]
+    return [line for line in lines if not stream.integer(4)]

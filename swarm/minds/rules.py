@@ -102,8 +102,12 @@ _LOST = -1.0
 
 _menu = lru_cache(maxsize=64)(changes)
 _same = lru_cache(maxsize=4_096)(identity)
-_tag = lru_cache(maxsize=4_096)(value_tag)
 _both = lru_cache(maxsize=4_096)(combine)
+
+
+@lru_cache(maxsize=4_096)
+def _tag(part: str, value: PartValue) -> str:
+    return value_tag(part, _same(part, value))
 
 
 @lru_cache(maxsize=4_096)
@@ -207,15 +211,17 @@ def _promising(
     part, old = question.part, _spec(question.part, question.current)
     told = [(_noted(one, old), _LOST if one.gain is None else one.gain) for one in results]
     for change in singles:
-        made = _texts(old, _spec(part, change.value))
+        made = _texts(part, question.current, change.value)
         gains = [gain for noted, gain in told if made <= noted]
         if gains and (mean := sum(gains) / len(gains)) > most:
             best, most = change, mean
     return best
 
 
-def _texts(old: Spec, new: Spec) -> frozenset[tuple[str, str]]:
+@lru_cache(maxsize=4_096)
+def _texts(part: str, current: PartValue, value: PartValue) -> frozenset[tuple[str, str]]:
     """Returns what a change comes to in words: its settings, or the shift of a mixture."""
+    old, new = _spec(part, current), _spec(part, value)
     if isinstance(old, Mixture) and isinstance(new, Mixture):
         domain, has_grown = _shift(old, new)
         return frozenset({(domain, f"{has_grown}")})

@@ -12,6 +12,8 @@ Raises    nothing: what goes wrong is a ``Failure`` to the author, and a note.
 
 Leases are paid at once, so most of a review's price comes in advance
 (``tasks.REVIEW_ADVANCE_PERCENT``); what is missing must be there from earlier reviews.
+
+Over 300 lines, a third of them the protocol: the test itself stands in ``replication.py``.
 """
 
 from typing import TypeAlias, assert_never

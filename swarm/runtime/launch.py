@@ -1,5 +1,6 @@
 """Launches a blueprint on a host, or goes on with a run, and keeps the run folder honest."""
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -95,6 +96,8 @@ def resume(
         start = _with_costs(find_start(path), manifest)
         said = f"went on from {start.place}, after status {manifest['status']!r}"
         folder.begin_again(host_of(options), ". ".join((said, *start.problems)))
+        if options.is_live:
+            sys.stderr.write("".join(f"note: {one}\n" for one in (said, *start.problems)))
         cut_back(path, start)
         return carry_out(blueprint, options, finish, folder=folder, start=start)
 
@@ -110,8 +113,10 @@ def carry_out(
     """Runs in a folder that is locked and has been cut back to a starting point."""
     began, cpu_began = time.monotonic(), time.process_time()
     if options.runtime == "ray" and options.is_supervised:
-        outcome = Supervisor(blueprint, options, finish, folder).run(start)
+        supervisor = Supervisor(blueprint, options, finish, folder)
+        outcome = supervisor.run(start)
         summary = outcome.summary or _nothing_known(blueprint, options, folder, start)
+        summary["first_window_seconds"] = round(supervisor.first_window_after or 0.0, 3)
         summary["wall_seconds"] = round(start.spent.wall_seconds + time.monotonic() - began, 3)
         summary["cpu_seconds"] = round(summary["cpu_seconds"] + time.process_time() - cpu_began, 3)
         status, error = outcome.status, outcome.error

@@ -59,6 +59,9 @@ class Supervisor:
     ) -> None:
         self._blueprint, self._options, self._finish = blueprint, options, finish
         self._folder = folder
+        self.first_window_after: float | None = None
+        """Seconds from here to the end of the first window."""
+        self._began = time.monotonic()
         self._furthest = -1
         self._n_losses = 0
 
@@ -123,6 +126,8 @@ class Supervisor:
             while not isinstance(heard, Ended):
                 heard = line.recv()
                 if isinstance(heard, Moved):
+                    if self.first_window_after is None:
+                        self.first_window_after = time.monotonic() - self._began
                     self._furthest = max(self._furthest, heard.end)
                 elif isinstance(heard, Incident):
                     self._record(heard.what)

@@ -21,9 +21,11 @@ def ids(message_type: type[Message]) -> str:
 
 
 def protocol(message_type: type[Message]) -> str:
-    """The file of a protocol; for a specification and the kernel's records their package."""
-    *_, package, file = message_type.__module__.split(".")
-    return file if package == "messages" else package
+    """The file of a protocol, the stage of a specification, the package of a kernel's record."""
+    _, floor, *inner, file = message_type.__module__.split(".")
+    if floor == "pipeline":
+        return inner[0]
+    return file if inner == ["messages"] else floor
 
 
 def parts_of(hint: Any) -> Iterator[Any]:  # noqa: ANN401  a type hint

@@ -74,6 +74,9 @@ def test_a_role_neither_opens_nor_prints(path: Path) -> None:
     assert {"open", "print", "input", "hash", "id"}.isdisjoint(calls)
 
 
+SERVE_ALL = {"evaluator", "integrator", "reviewer"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_role_does_not_import_another(path: Path) -> None:
     names = imported(ast.parse(path.read_text()))
@@ -83,7 +86,10 @@ def test_a_role_does_not_import_another(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_role_knows_one_stage_at_most(path: Path) -> None:
-    assert len(stages_known(ast.parse(path.read_text()))) <= 1
+    """But for those who test, measure and assemble: they serve every stage alike."""
+    stages = stages_known(ast.parse(path.read_text()))
+
+    assert len(stages) <= 1 or path.stem in SERVE_ALL
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

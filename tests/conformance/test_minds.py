@@ -11,9 +11,13 @@ from msgspec.structs import replace
 
 import swarm.minds
 from swarm.comms.messages.finding import Trial
-from swarm.comms.messages.mind import PartProposed, ProposePart
-from swarm.kernel.message import ActorId
+from swarm.comms.messages.human import ApprovalSought, Decide
+from swarm.comms.messages.mind import PartProposed, Practise, ProposePart
+from swarm.comms.messages.work import Start
+from swarm.errors import InvariantError
+from swarm.kernel.message import ActorId, ContractId, Message
 from swarm.minds.mind import Mind
+from swarm.pipeline.harness.spec import GENERATION_0_NOTEBOOK
 from swarm.pipeline.menu import changes
 from swarm.pipeline.parts import canonical_json
 from swarm.pipeline.pretraining.spec import (
@@ -25,9 +29,34 @@ from swarm.pipeline.pretraining.spec import (
 from swarm.pipeline.values import identity, read_value
 from swarm.pipeline.wire import codec
 
+OTHERS = {"mind", "human", "language", "practice"}
+"""Not a mind; waits for a person; asks a server; answers other questions. They have own tests."""
+
 NAMES = sorted(
-    module.name for module in pkgutil.iter_modules(swarm.minds.__path__) if module.name != "mind"
+    module.name
+    for module in pkgutil.iter_modules(swarm.minds.__path__)
+    if module.name not in OTHERS
 )
+ASKED_OTHERWISE: dict[str, Message] = {
+    "practice": Practise(policy=canonical_json(GENERATION_0_NOTEBOOK), seed=1, n_tasks=3),
+    "human": Decide(
+        sought=ApprovalSought(
+            contract=ContractId("a-0/1"),
+            part="optimizer",
+            value="{}",
+            author=ActorId("a-0"),
+            gain=0.2,
+            gain_low=0.1,
+            gain_high=0.3,
+            unit="bpb",
+        ),
+        policy=True,
+    ),
+}
+"""A question to every mind that is not asked for proposals."""
+SERVED = {"language"}
+"""Minds that ask a server; their own tests bring one along."""
+PROPOSERS = [name for name in NAMES if name not in ASKED_OTHERWISE.keys() | SERVED]
 STARTS = {
     "architecture": canonical_json(GENERATION_0_ARCHITECTURE),
     "mixture": canonical_json(GENERATION_0_MIXTURE),
@@ -80,7 +109,7 @@ QUESTIONS = [
 
 
 def test_the_folder_has_the_promised_minds() -> None:
-    assert {"rules", "search"} <= set(NAMES)
+    assert {"rules", "search", "practice", "human", "language"} <= set(NAMES) | OTHERS
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,6 +122,22 @@ def test_a_mind_says_what_it_is_and_whether_it_is_light(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_question_of_another_type_is_refused(name: str) -> None:
+    with pytest.raises(InvariantError, match="came Start"):
+        mind(name).decide(Start())
+
+
+@pytest.mark.parametrize("name", ASKED_OTHERWISE)
+def test_a_mind_that_proposes_nothing_answers_its_own_question_alike_each_time(name: str) -> None:
+    question = ASKED_OTHERWISE[name]
+
+    answers = [mind(name).decide(question) for _ in range(2)]
+
+    assert answers[0] == answers[1]
+    assert codec().decode(codec().encode(answers[0])) == answers[0]
+
+
+@pytest.mark.parametrize("name", PROPOSERS)
 @pytest.mark.parametrize("asked", QUESTIONS)
 def test_an_answer_is_usable_and_new(name: str, asked: ProposePart) -> None:
     answer = mind(name).decide(asked)
@@ -106,7 +151,7 @@ def test_an_answer_is_usable_and_new(name: str, asked: ProposePart) -> None:
     assert identity(asked.part, answer.value) not in {identity(asked.part, asked.current), *known}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROPOSERS)
 def test_the_same_question_has_the_same_answer(name: str) -> None:
     one, other = mind(name), mind(name)
 
@@ -116,7 +161,7 @@ def test_the_same_question_has_the_same_answer(name: str) -> None:
     assert first == again[::-1]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROPOSERS)
 def test_another_seed_may_have_another_answer(name: str) -> None:
     answers = {
         msgspec.json.encode(mind(name).decide(replace(QUESTIONS[0], seed=seed)))
@@ -126,7 +171,7 @@ def test_another_seed_may_have_another_answer(name: str) -> None:
     assert len(answers) > 1
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PROPOSERS)
 def test_where_nothing_is_left_the_answer_is_empty(name: str) -> None:
     asked = ProposePart(part="mixture", current=ONE_DOMAIN, history=(), notes=(), seed=0)
 
@@ -138,7 +183,9 @@ def test_where_nothing_is_left_the_answer_is_empty(name: str) -> None:
 
 @pytest.mark.slow
 def test_answers_are_the_same_in_another_process_with_another_hash_seed() -> None:
-    asked = [name.encode() + b" " + codec().encode(one) for name in NAMES for one in QUESTIONS[::2]]
+    asked = [
+        name.encode() + b" " + codec().encode(one) for name in PROPOSERS for one in QUESTIONS[::2]
+    ]
 
     printed = subprocess.run(
         [sys.executable, "-c", ANSWER_ALL],
@@ -148,5 +195,5 @@ def test_answers_are_the_same_in_another_process_with_another_hash_seed() -> Non
         check=True,
     ).stdout.splitlines()
 
-    here = [codec().encode(mind(name).decide(one)) for name in NAMES for one in QUESTIONS[::2]]
+    here = [codec().encode(mind(name).decide(one)) for name in PROPOSERS for one in QUESTIONS[::2]]
     assert printed == here

@@ -189,11 +189,12 @@ def test_fragmentation_aware_puts_a_slice_where_fragments_grow_least(
 ) -> None:
     slices = {node: sorted(frees) for node, frees in enumerate(shared[: len(idle)]) if frees}
     before = sum(fragments(n_idle, slices.get(node, [])) for node, n_idle in enumerate(idle))
-    grown = []
-    for node, n_idle in enumerate(idle):
-        for on in {*slices.get(node, []), *([1_000] if n_idle else [])}:
-            if on >= milli:
-                grown.append(after(idle, slices, node, on, milli) - before)
+    grown = [
+        after(idle, slices, node, on, milli) - before
+        for node, n_idle in enumerate(idle)
+        for on in {*slices.get(node, []), *([1_000] if n_idle else [])}
+        if on >= milli
+    ]
 
     take = placement("fragmentation_aware").place_slice(milli, idle=idle, slices=slices)
 

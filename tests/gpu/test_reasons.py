@@ -130,3 +130,30 @@ def test_gang_that_fits_and_is_first_waits_for_the_next_round() -> None:
         "ada/0 has waited 0 ticks for 2 GPUs, which would fit: 16 of 16 GPUs are idle;"
         " requests in the next round: 1"
     )
+
+
+@pytest.mark.parametrize(("gpus", "milli"), [(1, 500), (0, 1_000), (0, -1)])
+def test_a_slice_beside_whole_gpus_or_as_large_as_one_is_refused(gpus: int, milli: int) -> None:
+    asked = msgspec.structs.replace(request("ada/0", gpus), milli=milli)
+
+    reason = refusal(asked, make(), placement=PLACEMENT)
+
+    assert reason == (
+        f"ada/0 asks for {gpus} GPUs and {milli} thousandths; ask for whole GPUs, or for 1 to 999"
+        " thousandths of one"
+    )
+
+
+def test_who_waits_is_told_how_many_gpus_are_away() -> None:
+    pool = make()
+    pool.lose(0, Ticks(1))
+    asked = request("ada/0", 9)
+    pool.submit(asked)
+
+    why = why_pending(asked, pool, Ticks(5), placement=PLACEMENT)
+
+    assert why == (
+        "ada/0 has waited 5 ticks for 9 GPUs: 8 of 16 GPUs are idle, 8 are on nodes that are away,"
+        " in gangs of at most 8; room in 0 ticks unless others go first (leases that end by then:"
+        " 0)"
+    )

@@ -59,7 +59,13 @@ def test_a_value_that_makes_no_sense_is_refused(part: str, value: str) -> None:
 
 
 def test_a_value_is_read_as_what_was_written() -> None:
-    made = Checkpoint(artifact="a" * 64, recipe="b" * 32)
+    made = Checkpoint(
+        artifact="a" * 64,
+        recipe="b" * 32,
+        base="c" * 64,
+        trunk="d" * 32,
+        architecture=GENERATION_0_ARCHITECTURE,
+    )
 
     assert read_value("architecture", SHAPE) == GENERATION_0_ARCHITECTURE
     assert read_as(Checkpoint, canonical_json(made)) == made

@@ -1,4 +1,5 @@
 from heapq import heappop, heappush
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,12 +9,15 @@ from hypothesis import strategies as st
 from swarm.comms.messages import lease, ops, work
 from swarm.comms.messages import treasury as money
 from swarm.errors import InvariantError, ProtocolError
+from swarm.gpu.brokerage import GpuBrokerState
 from swarm.gpu.devices import H100, uniform_cluster
 from swarm.gpu.mechanism import mechanism
+from swarm.gpu.patience import Patient
 from swarm.gpu.placement import Consolidate
+from swarm.gpu.rounds import Preemption
 from swarm.kernel.message import ActorId, ContractId, Message
 from swarm.kernel.role import Context, Role
-from swarm.roles.gpu_broker import GpuBroker, GpuBrokerState, Inbox
+from swarm.roles.gpu_broker import GpuBroker, Inbox
 from swarm.testing import FakeContext
 from swarm.units import Credits, Ticks
 
@@ -479,3 +483,284 @@ class World:
                 self.answered.append(told.contract)
             case _:
                 pass
+
+
+def instant(
+    *, name: str = "fifo", preemption: Preemption | None = None, patience: int = 0
+) -> tuple[GpuBroker, FakeContext]:
+    """A broker without a treasury that acts whenever something changes; one node of four GPUs."""
+    rule = mechanism(name)
+    role = GpuBroker(
+        cluster=uniform_cluster(H100, nodes=1, gpus_per_node=4),
+        reserve=Credits(1),
+        mechanism=Patient(rule, patience=Ticks(patience)) if patience else rule,
+        placement=Consolidate(),
+        round_every=Ticks(0),
+        treasury=None,
+        devops=ON_DUTY,
+        preemption=preemption,
+        explains=False,
+    )
+    return role, FakeContext(me=ME, now=Ticks(100))
+
+
+def at(role: GpuBroker, ctx: FakeContext, now: int, *sent: tuple[ActorId, Inbox]) -> None:
+    """Has messages arrive at an instant, and fires the timers that are due then."""
+    ctx.now = Ticks(now)
+    for sender, message in sent:
+        send(role, ctx, sender, message)
+    for _ in range(2):  # who lays something on the desk sets a timer for the same instant
+        fired: list[Any] = [message for due, message in ctx.timers if due <= now]
+        ctx.timers = [timer for timer in ctx.timers if timer[0] > now]
+        for message in fired:
+            send(role, ctx, ME, message)
+
+
+def kinds(ctx: FakeContext, to: ActorId) -> list[str]:
+    told = [type(message).__name__ for message in ctx.told(to)]
+    ctx.drain()
+    return told
+
+
+def test_without_a_treasury_a_lease_begins_at_the_instant_of_the_request() -> None:
+    role, ctx = instant()
+
+    at(role, ctx, 100, (ADA, request(A)))
+
+    assert ctx.told(ADA) == [
+        lease.Granted(contract=A, gpus=NODE, ends_at=Ticks(1_100), price=Credits(4_000))
+    ]
+
+
+def test_at_one_instant_who_ends_makes_room_for_who_waits_and_for_who_comes() -> None:
+    role, ctx = instant()
+    at(role, ctx, 100, (ADA, request(A, 4, duration=50)))
+    at(role, ctx, 120, (BO, request(B, 2)))
+    ctx.drain()
+
+    at(role, ctx, 150, (CY, request(C, 2)))
+
+    assert [kinds_of for who in (ADA, BO, CY) for kinds_of in map(type, ctx.told(who))] == [
+        lease.Ended,
+        lease.Granted,
+        lease.Granted,
+    ]
+
+
+def test_several_leases_that_end_at_one_instant_end_before_the_round() -> None:
+    role, ctx = instant()
+    at(role, ctx, 100, (ADA, request(A, 2, duration=50)), (BO, request(B, 2, duration=50)))
+    at(role, ctx, 110, (CY, request(C, 4)))
+    ctx.drain()
+
+    at(role, ctx, 150)
+
+    assert role.state.pool.leases.keys() == {C}
+    assert role.state.pool.leases[C].starts_at == 150
+
+
+def test_who_is_preempted_is_told_and_granted_anew_with_what_was_left() -> None:
+    role, ctx = instant(name="srtf", preemption=Preemption(cost=Ticks(7)))
+    at(role, ctx, 100, (ADA, request(A, duration=1_000)))
+    ctx.drain()
+
+    at(role, ctx, 200, (BO, request(B, duration=10)))
+    assert ctx.told(ADA) == [lease.Preempted(contract=A, left=Ticks(907))]
+    assert kinds(ctx, BO) == ["Granted"]
+    at(role, ctx, 210)
+
+    (granted,) = ctx.told(ADA)
+    assert isinstance(granted, lease.Granted)
+    assert granted.ends_at == 210 + 907
+
+
+def test_the_timer_of_a_lease_that_was_preempted_is_void() -> None:
+    role, ctx = instant(name="srtf", preemption=Preemption())
+    at(role, ctx, 100, (ADA, request(A, duration=100)))
+    at(role, ctx, 150, (BO, request(B, duration=20)))
+    at(role, ctx, 170)
+    ctx.drain()
+
+    at(role, ctx, 200)
+    assert ctx.drain() == []
+    at(role, ctx, 220)
+
+    assert kinds(ctx, ADA) == ["Ended"]
+
+
+def test_notice_comes_first_and_the_gang_is_taken_when_it_is_over() -> None:
+    role, ctx = instant(name="srtf", preemption=Preemption(notice=Ticks(30)))
+    at(role, ctx, 100, (ADA, request(A, duration=1_000)))
+    ctx.drain()
+
+    at(role, ctx, 200, (BO, request(B, duration=10)))
+    assert ctx.told(ADA) == [lease.Notice(contract=A, stops_at=Ticks(230))]
+    assert kinds(ctx, BO) == []
+    at(role, ctx, 230)
+
+    assert ctx.told(ADA) == [lease.Preempted(contract=A, left=Ticks(870))]
+    assert kinds(ctx, BO) == ["Granted"]
+
+
+def test_who_is_done_before_its_notice_is_over_was_not_preempted() -> None:
+    role, ctx = instant(name="srtf", preemption=Preemption(notice=Ticks(30)))
+    at(role, ctx, 100, (ADA, request(A, duration=110)))
+    at(role, ctx, 190, (BO, request(B, duration=10)))
+    ctx.drain()
+
+    at(role, ctx, 210)
+    assert [type(one) for one in ctx.told(ADA)] == [lease.Ended]
+    assert kinds(ctx, BO) == ["Granted"]
+    at(role, ctx, 220)
+
+    assert [effect[1] for effect in ctx.drain()] == [BO]
+
+
+def test_a_request_is_served_when_its_patience_is_over_though_nothing_else_happens() -> None:
+    role, ctx = instant(name="sjf", patience=500)
+    at(role, ctx, 100, (ADA, request(A, 3, duration=3_000)))
+    at(role, ctx, 110, (BO, request(B, 2, duration=10)), (CY, request(C, 1, duration=99)))
+    assert role.state.pool.waiting.keys() == {B, C}
+    ctx.drain()
+
+    at(role, ctx, 610)
+
+    # B, shortest and first, does not fit and is overdue: it blocks. C must not overtake it.
+    assert role.state.pool.waiting.keys() == {B, C}
+    assert ctx.drain() == []
+
+
+def test_a_lease_is_renewed_for_the_reserve_price_while_nobody_waits() -> None:
+    role, ctx = instant()
+    at(role, ctx, 100, (ADA, request(A, duration=50)))
+    ctx.drain()
+
+    renew = lease.Renew(contract=A, duration=Ticks(25), bid=Credits(100))
+    at(role, ctx, 120, (ADA, renew))
+    assert ctx.told(ADA) == [lease.Renewed(contract=A, ends_at=Ticks(175), price=Credits(100))]
+    ctx.drain()
+    at(role, ctx, 150)
+    assert ctx.drain() == []
+    at(role, ctx, 175)
+
+    assert kinds(ctx, ADA) == ["Ended"]
+
+
+@pytest.mark.parametrize(
+    ("sender", "bid", "duration", "others", "reason"),
+    [
+        (ADA, 99, 25, (), "cost at least 100 micro-credits, and 99 were bid"),
+        (ADA, 100, 0, (), "for 1 tick or more"),
+        (BO, 100, 25, (), "is no lease of bo-0 whose time runs"),
+        (ADA, 100, 25, ((CY, "c"),), "requests that wait: 1, the first cy-0/1 for 4 GPUs"),
+    ],
+)
+def test_a_renewal_is_refused_with_the_reason(
+    sender: ActorId, bid: int, duration: int, others: tuple[object, ...], reason: str
+) -> None:
+    role, ctx = instant()
+    at(role, ctx, 100, (ADA, request(A, duration=50)))
+    if others:
+        at(role, ctx, 101, (CY, request(C)))
+    ctx.drain()
+
+    renew = lease.Renew(contract=A, duration=Ticks(duration), bid=Credits(bid))
+    at(role, ctx, 120, (sender, renew))
+
+    (refused,) = ctx.told(sender)
+    assert isinstance(refused, lease.NotRenewed)
+    assert reason in refused.reason
+    assert role.state.pool.leases[A].ends_at == 150
+
+
+def test_a_renewal_is_paid_first_and_refunded_if_the_lease_has_ended_meanwhile() -> None:
+    role, ctx = leased()
+    renew = lease.Renew(contract=A, duration=Ticks(500), bid=Credits(9_000))
+    settle(role, ctx, ADA, renew)
+    charge = money.Charge(contract=A, payer=ADA, amount=Credits(2_000))
+    assert ctx.drain() == [("tell", TREASURY, charge)]
+    settle(role, ctx, ADA, release(A))
+
+    settle(role, ctx, TREASURY, charged(A, 2_000))
+
+    refund = money.Refund(contract=A, to=ADA, amount=Credits(2_000))
+    assert ctx.told(TREASURY) == [refund]
+    assert [type(one) for one in ctx.told(ADA)] == [lease.NotRenewed]
+
+
+def test_a_renewal_that_is_paid_puts_off_the_end() -> None:
+    role, ctx = leased()
+    settle(role, ctx, ADA, lease.Renew(contract=A, duration=Ticks(500), bid=Credits(9_000)))
+    before = role.state.pool.leases[A].ends_at
+
+    settle(role, ctx, TREASURY, charged(A, 2_000))
+
+    (renewed,) = ctx.told(ADA)
+    assert renewed == lease.Renewed(contract=A, ends_at=Ticks(before + 500), price=Credits(2_000))
+
+
+def test_who_cannot_pay_for_a_renewal_keeps_the_lease_to_its_end() -> None:
+    role, ctx = leased()
+    settle(role, ctx, ADA, lease.Renew(contract=A, duration=Ticks(500), bid=Credits(9_000)))
+
+    settle(role, ctx, TREASURY, denied(A, 2_000))
+
+    assert [type(one) for one in ctx.told(ADA)] == [lease.NotRenewed]
+    assert A in role.state.pool.leases
+
+
+def test_a_lost_node_ends_its_leases_refunds_the_rest_and_is_leased_no_more() -> None:
+    role, ctx = leased()
+    left = role.state.pool.leases[A].ends_at - (ctx.now + 1)
+
+    settle(role, ctx, ON_DUTY[0], lease.NodeLost(node="node-0"))
+
+    assert ctx.told(ADA) == [lease.Torn(contract=A, node="node-0", left=Ticks(left))]
+    refund = money.Refund(contract=A, to=ADA, amount=Credits(4 * left))
+    assert ctx.told(TREASURY) == [refund]
+    assert role.state.pool.n_idle == 0
+    settle(role, ctx, ON_DUTY[0], lease.NodeBack(node="node-0"))
+    assert role.state.pool.n_idle == 4
+
+
+@pytest.mark.parametrize(("sender", "node"), [(ADA, "node-0"), (ON_DUTY[0], "node-7")])
+def test_news_of_a_node_by_somebody_else_or_of_another_is_a_protocol_error(
+    sender: ActorId, node: str
+) -> None:
+    role, ctx = make()
+
+    with pytest.raises(ProtocolError, match="on duty"):
+        settle(role, ctx, sender, lease.NodeLost(node=node))
+
+
+def test_who_asks_why_is_told_whether_it_waits_or_not() -> None:
+    role, ctx = instant()
+    at(role, ctx, 100, (ADA, request(A, 4, duration=50)))
+    at(role, ctx, 110, (BO, request(B, 3)))
+    ctx.drain()
+
+    asked = [(BO, lease.Why(contract=B)), (ADA, lease.Why(contract=A)), (CY, lease.Why(contract=C))]
+    at(role, ctx, 120, *asked)
+
+    answers = [ctx.told(who)[0] for who in (BO, ADA, CY)]
+    assert [one.why for one in answers if isinstance(one, lease.Pending)] == [
+        "bo-0/1 has waited 10 ticks for 3 GPUs: 0 of 4 GPUs are idle, in gangs of at most 0;"
+        " room in 30 ticks unless others go first (leases that end by then: 1)",
+        "ada-0/1 does not wait: it is leased until 150",
+        "cy-0/1 does not wait here; submit a request",
+    ]
+
+
+def test_a_slice_is_leased_and_refused_by_a_pool_that_preempts() -> None:
+    asked = msgspec.structs.replace(request(A, 0), milli=250)
+    sharing, ctx = instant()
+    preempting, other = instant(name="srtf", preemption=Preemption())
+
+    at(sharing, ctx, 100, (ADA, asked))
+    at(preempting, other, 100, (ADA, asked))
+
+    (granted,), (refused,) = ctx.told(ADA), other.told(ADA)
+    assert isinstance(granted, lease.Granted)
+    assert (granted.gpus, granted.price) == (("node-0/3:250",), 250)
+    assert isinstance(refused, lease.Refused)
+    assert "a pool that preempts leases whole GPUs" in refused.reason

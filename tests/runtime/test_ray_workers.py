@@ -16,6 +16,7 @@ from swarm.runtime.jobs import Task, execute
 from swarm.runtime.launch import Options
 from swarm.runtime.ray_start import RaySession
 from swarm.runtime.ray_workers import MAX_RETRIES, RayBackend
+from swarm.runtime.results import ResultStore
 from swarm.scenarios import gossip
 from swarm.units import Flops
 from tests.runtime.jobs_for_tests import JOB
@@ -29,9 +30,14 @@ def bench(tmp_path: Path) -> Workbench:
 
 
 @pytest.fixture
-def backend(bench: Workbench, local_ray: RaySession) -> Iterator[RayBackend]:
+def store(tmp_path: Path) -> ResultStore:
+    return ResultStore(tmp_path / "results")
+
+
+@pytest.fixture
+def backend(bench: Workbench, store: ResultStore, local_ray: RaySession) -> Iterator[RayBackend]:
     blueprint = gossip.lab().build(Options())
-    made = RayBackend(ray.put(blueprint), bench, n_workers=2)
+    made = RayBackend(ray.put(blueprint), bench, n_workers=2, store=store)
     yield made
     made.kill()
 
@@ -58,6 +64,19 @@ def test_results_are_those_of_this_process_in_whatever_order_they_are_taken(
     assert results == {seed: execute(surrogate(seed), bench).payload for seed in range(6)}
     assert backend.running() == 0
     assert backend.close() > 0.1
+
+
+def test_a_result_is_on_the_disk_before_anybody_asks_for_it(
+    backend: RayBackend, store: ResultStore
+) -> None:
+    backend.submit("asked", surrogate(0))
+    backend.submit("not asked", surrogate(1))
+
+    results = [backend.result("asked"), backend.result("not asked")]
+
+    assert [store.get("asked"), store.get("not asked")] == [
+        done._replace(cpu_seconds=round(done.cpu_seconds, 6)) for done in results
+    ]
 
 
 @pytest.mark.torch

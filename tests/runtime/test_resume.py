@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from swarm.comms.journal import read_journal
 from swarm.errors import UsageError
+from swarm.runtime.attempt import Attempt
+from swarm.runtime.coordinator import Progress
 from swarm.runtime.folder_lock import FolderLock
-from swarm.runtime.launch import Options, Outcome, resume
-from swarm.runtime.resume import cut_back, find_start
+from swarm.runtime.launch import InlineRuntime, Options, Outcome, resume
+from swarm.runtime.resume import Start, cut_back, find_start
+from swarm.runtime.run_folder import RunFolder
 from swarm.runtime.snapshot_store import stored
 from swarm.runtime.snapshots import Cadence
 from swarm.scenarios import gossip, two_researchers
@@ -151,6 +154,28 @@ def test_an_interrupted_run_goes_on(talk: Story, copy: Path) -> None:
 
     talk.expect_same(outcome)
     assert outcome.summary["wall_seconds"] > 1e6
+
+
+def test_a_run_whose_disk_refused_goes_on_when_there_is_room(talk: Story, copy: Path) -> None:
+    options = replace(talk.options, out=copy)
+    blueprint = talk.lab.build(options)
+
+    def in_the_way(progress: Progress) -> None:
+        if progress.windows == 6:
+            shutil.rmtree(copy / "snapshots")
+            (copy / "snapshots").touch()
+
+    folder = RunFolder.create(blueprint, out=copy, host={"runtime": "inline", "shards": 2})
+    attempt = Attempt(blueprint, options, copy, start=Start(), on_window=in_the_way)
+    status, error = attempt.go(InlineRuntime(options), None)
+    folder.finish(status, {"summary": attempt.summary(status)})
+    (copy / "snapshots").unlink()
+
+    outcome = talk.go_on(copy)
+
+    assert status == "failed"
+    assert "writing a snapshot into" in str(error)
+    talk.expect_same(outcome)
 
 
 def test_a_run_that_has_ended_is_left_as_it_is(talk: Story) -> None:

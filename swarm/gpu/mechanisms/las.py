@@ -15,6 +15,7 @@ Source    Discretised LAS of Tiresias (Gu et al., NSDI'19) and ``dlas_sim_jobs``
 from bisect import bisect_right
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from swarm.errors import UsageError
@@ -32,7 +33,7 @@ class Las:
     """Preemptive least attained service.
 
     Args:
-        thresholds: Service at which a job falls into the next queue, ascending, at least one.
+        thresholds: Service at which a job falls into the next queue, whole numbers, ascending.
         measure: What service is counted in.
 
     Raises:
@@ -40,15 +41,21 @@ class Las:
     """
 
     def __init__(
-        self, *, thresholds: Sequence[int] = (3_250, 7_200), measure: Measure = "gpu_seconds"
+        self,
+        *,
+        thresholds: int | Sequence[float] = (3_250, 7_200),
+        measure: Measure = "gpu_seconds",
     ) -> None:
-        rising = sorted(set(thresholds))
-        if not rising or rising[0] < 1 or rising != list(thresholds):
-            came = ", ".join(map(str, thresholds)) or "none"
-            raise UsageError(what=f"thresholds must be ascending, 1 or more of them, came {came}")
+        given = (thresholds,) if isinstance(thresholds, int) else tuple(thresholds)
+        if not given or not all(
+            isinstance(after, int) and after > before for before, after in pairwise((0, *given))
+        ):
+            came = ", ".join(map(str, given)) or "none"
+            what = f"thresholds must be ascending whole numbers above 0, at least one, came {came}"
+            raise UsageError(what=what)
         if measure not in {"gpu_seconds", "seconds"}:
             raise UsageError(what=f"measure must be gpu_seconds or seconds, came {measure!r}")
-        self._thresholds = tuple(thresholds)
+        self._thresholds = tuple(map(int, given))
         self._measure = measure
 
     def order(self, request: Request) -> Key:

@@ -1,6 +1,6 @@
 """Landscapes: made-up worths of values of a part, by formula, with a best one that is known.
 
-A landscape is drawn from a seed. Of an architecture or an optimizer every setting is worth something
+A landscape is drawn from a seed. Of an architecture or an optimizer every setting is worth so much
 by itself: choices by a table, sizes and rates by how many doublings they are off their peak. Of a
 mixture every domain is worth the root of its share, times a weight. Worths are scaled so that the
 best value is worth 1 more than a random one on average: differences are regrets.

@@ -50,6 +50,8 @@ class Written:
     is_llama: bool
     because: tuple[str, ...]
     """Settings that are not Llama's; empty if it is one."""
+    context: int
+    """Of the model, in bytes."""
 
 
 def not_llama(shape: Architecture) -> tuple[str, ...]:
@@ -78,12 +80,15 @@ def write_checkpoint(model: Transformer, folder: Path) -> Written:
         folder.mkdir(parents=True, exist_ok=True)
         if because:
             shutil.copyfile(_MODELING, folder / "modeling_swarm.py")
-        safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        data = safetensors.torch.save(weights, {"format": "pt"})
+        (folder / "model.safetensors").write_bytes(data)
         _write(folder / "config.json", config)
         _write(folder / "generation_config.json", {"eos_token_id": END_OF_TEXT})
         _write(folder / "tokenizer.json", _tokenizer())
         _write(folder / "tokenizer_config.json", _tokenizer_config(model.shape))
-    return Written(folder=folder, is_llama=not because, because=because)
+    return Written(
+        folder=folder, is_llama=not because, because=because, context=model.shape.context
+    )
 
 
 def head_width(shape: Architecture) -> int:

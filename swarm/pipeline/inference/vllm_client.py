@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from swarm.errors import UsageError
 from swarm.pipeline.inference.openai import Endpoint, WrongAnswerError, post, read
 
 _TOKEN = "token_id:"  # noqa: S105  a word of vLLM's
@@ -71,7 +72,7 @@ def complete(
     return [_completion(endpoint, choice.logprobs) for choice in choices]
 
 
-def swap_weights(endpoint: Endpoint, folder: Path) -> None:
+def swap_weights(endpoint: Endpoint, folder: Path, *, served: Path) -> None:
     """Has the server take the weights of another folder, of the same shape, without a restart.
 
     What is being answered waits meanwhile. The cache of prompts, which the old weights wrote, is
@@ -80,11 +81,14 @@ def swap_weights(endpoint: Endpoint, folder: Path) -> None:
     Args:
         endpoint: The server, with ``/v1``.
         folder: As ``write_checkpoint`` writes it; on the server's own disk.
+        served: The folder that the server was started with. Weights that do not fit would end it,
+            so both shapes are compared first.
 
     Raises:
-        NoAnswerError: If the server cannot be reached or refuses; it then has the old weights, or
-            must be started anew.
+        UsageError: If there are no weights, or they are of another shape; the server is not asked.
+        NoAnswerError: If the server cannot be reached or refuses; it must then be started anew.
     """
+    _expect_alike(folder, served)
     # These calls stand beside the protocol, not below it.
     root = replace(endpoint, url=endpoint.url.rstrip("/").removesuffix("/v1"))
     post(root, "pause", {})
@@ -94,6 +98,17 @@ def swap_weights(endpoint: Endpoint, folder: Path) -> None:
         post(root, "reset_prefix_cache", {})
     finally:
         post(root, "resume", {})
+
+
+def _expect_alike(folder: Path, served: Path) -> None:
+    try:
+        has_weights = (folder / "model.safetensors").is_file()
+        shapes = [(one / "config.json").read_bytes() for one in (folder, served)]
+    except OSError as wrong:
+        raise UsageError(what=f"{wrong.filename} cannot be read: {wrong.strerror}") from wrong
+    if not has_weights or shapes[0] != shapes[1]:
+        what = "has another shape than" if has_weights else "has no weights to replace those of"
+        raise UsageError(what=f"{folder} {what} {served}, which the server was started with")
 
 
 def _completion(endpoint: Endpoint, told: "_Logprobs") -> Completion:

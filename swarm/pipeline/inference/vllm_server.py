@@ -166,9 +166,7 @@ def _wait(server: Server, patience_seconds: int, log: Path | None) -> None:
         except subprocess.TimeoutExpired:
             continue
         raise RunFailedError(what=f"vllm ended with code {code} before it answered{_last(log)}")
-    raise RunFailedError(
-        what=f"vllm did not answer within {patience_seconds} s{_last(log)}"
-    )
+    raise RunFailedError(what=f"vllm did not answer within {patience_seconds} s{_last(log)}")
 
 
 def _is_healthy(server: Server) -> bool:

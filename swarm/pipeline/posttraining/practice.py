@@ -6,10 +6,12 @@ specification gives the same weights to the bit.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from swarm.errors import SwarmError
 from swarm.kernel.rng import Stream
 from swarm.pipeline.posttraining.data import Example, oracle_examples, practice_tasks
 from swarm.pipeline.posttraining.reading import bits
@@ -27,12 +29,16 @@ SEGMENT_ROUNDS = 10
 """Rounds that the reported reward is averaged over."""
 
 
-class DivergedError(Exception):
+@dataclass(eq=False, kw_only=True)
+class DivergedError(SwarmError):
     """The loss, or a weight, is no number any more."""
 
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"loss {loss:.4g} nats per byte of answer")
-        self.step = step
+    step: int
+    """Updates made before it was noticed."""
+    loss: float
+
+    def __str__(self) -> str:
+        return f"loss {self.loss:.4g} nats per byte of answer, it or a weight is not finite"
 
 
 class Practice:
@@ -82,7 +88,7 @@ class Practice:
         """Makes all steps of supervised fine-tuning.
 
         Raises:
-            DivergedError: If the loss is not finite.
+            DivergedError: If the loss, or a weight, is not finite.
         """
         recipe, n_steps = self._spec.sft, self._spec.n_sft_steps
         rates = updater(self._model, lr=recipe.lr, adam_lr=recipe.adam_lr)
@@ -106,7 +112,7 @@ class Practice:
         """Makes all rounds of practice.
 
         Raises:
-            DivergedError: If the loss is not finite.
+            DivergedError: If the loss, or a weight, is not finite.
         """
         recipe, n_rounds = self._spec.rl, self._spec.n_rounds
         pace = Pace(self._weights, is_adaptive=recipe.is_adaptive)
@@ -180,4 +186,4 @@ class Practice:
         # Weights too: with nothing to learn from there may be no loss that shows it.
         is_sound = all(bool(one.isfinite().all()) for one in self._model.parameters())
         if not (math.isfinite(loss) and is_sound):
-            raise DivergedError(self._step, loss)
+            raise DivergedError(step=self._step, loss=loss)

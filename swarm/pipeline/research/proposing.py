@@ -78,7 +78,7 @@ def on_proposed(ctx: Context, me: Research, setup: Setup, answer: mind.PartPropo
 
 def query(part: str) -> str:
     """Returns the words by which notes are recalled for a question about a part."""
-    return f"{part} trial dead end failed review advice"
+    return f"{part} dead end failed advice"
 
 
 def label(setup: Setup, attempt: Attempt) -> str:
