@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _VALUE = re.compile(r"\b([a-z_]+) ([0-9a-f]{8})\b(?: \((.*?)\):)?(.*)", re.DOTALL)
-_GAIN = re.compile(r"[+-]\d+(?:\.\d+)?\b")
+_GAIN = re.compile(r"(?<!\w)[+-]\d+\.\d+")
 _FAILED = ": failed, "
 
 

@@ -122,6 +122,8 @@ def main() -> None:
         undertaker.dismiss()
     except KeyboardInterrupt:
         sys.exit(130)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        sys.exit(ORPHANED)
 
 
 def _carry_out(work: Work, reporter: _Reporter) -> Ended:

@@ -7,6 +7,7 @@ manifest, never in the log.
 """
 
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from multiprocessing.connection import Connection
 from types import FrameType, TracebackType
 from typing import NamedTuple
 
-from swarm.errors import LostError, RunFailedError
+from swarm.errors import LostError, RunFailedError, UsageError, boundary
 from swarm.runtime.blueprint import Blueprint
 from swarm.runtime.coordinate import Ended, Incident, Moved, Work
 from swarm.runtime.cpu_time import group_members
@@ -121,8 +122,10 @@ class Supervisor:
         """Returns what the coordinator said last."""
         heard: object = None
         work = Work(self._blueprint, self._options, self._finish, self._folder.path, start)
+        with boundary(UsageError, "what a supervised run is made of must survive pickling"):
+            data = pickle.dumps(work)
         with suppress(EOFError, OSError):
-            line.send(work)
+            line.send_bytes(data)
             while not isinstance(heard, Ended):
                 heard = line.recv()
                 if isinstance(heard, Moved):

@@ -29,13 +29,8 @@ from swarm.pipeline.pretraining.spec import (
 from swarm.pipeline.values import identity, read_value
 from swarm.pipeline.wire import codec
 
-OTHERS = {"mind", "human", "language", "practice"}
-"""Not a mind; waits for a person; asks a server; answers other questions. They have own tests."""
-
 NAMES = sorted(
-    module.name
-    for module in pkgutil.iter_modules(swarm.minds.__path__)
-    if module.name not in OTHERS
+    module.name for module in pkgutil.iter_modules(swarm.minds.__path__) if module.name != "mind"
 )
 ASKED_OTHERWISE: dict[str, Message] = {
     "practice": Practise(policy=canonical_json(GENERATION_0_NOTEBOOK), seed=1, n_tasks=3),
@@ -109,7 +104,7 @@ QUESTIONS = [
 
 
 def test_the_folder_has_the_promised_minds() -> None:
-    assert {"rules", "search", "practice", "human", "language"} <= set(NAMES) | OTHERS
+    assert {"rules", "search", "practice", "human", "language"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,6 +15,7 @@ from swarm.runtime.coordinator import Coordinator
 from swarm.runtime.desk import Desk, InlineBackend
 from swarm.runtime.launch import Options
 from swarm.runtime.shard import Closing, WindowReport
+from swarm.runtime.snapshots import ChunkNote
 from swarm.scenarios import gossip
 from tests.runtime.jobs_for_tests import JOB
 
@@ -37,6 +38,9 @@ class Script:
         self.windows.append((end, {shard: list(some) for shard, some in answers.items()}))
         self.journalled.append(len(read_journal(self._journal)[0]))
         return [self._reports.pop(0), report(None)]
+
+    def snapshot(self, into: Path) -> list[ChunkNote]:
+        return []
 
     def close(self) -> list[Closing]:
         return []

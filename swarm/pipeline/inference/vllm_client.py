@@ -17,7 +17,8 @@ import msgspec
 from swarm.errors import UsageError
 from swarm.pipeline.inference.openai import Endpoint, WrongAnswerError, post, read
 
-_TOKEN = "token_id:"  # noqa: S105  a word of vLLM's
+TOKEN = "token_id:"  # noqa: S105
+"""What vLLM puts before the number of a token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +113,11 @@ def _expect_alike(folder: Path, served: Path) -> None:
 
 
 def _completion(endpoint: Endpoint, told: "_Logprobs") -> Completion:
-    if not all(token.startswith(_TOKEN) for token in told.tokens):
+    if not all(token.startswith(TOKEN) for token in told.tokens):
         raise WrongAnswerError(
             url=endpoint.url, expected="numbers of tokens", came=f"{told.tokens[:3]}"
         )
-    text = bytes(int(token.removeprefix(_TOKEN)) for token in told.tokens)
+    text = bytes(int(token.removeprefix(TOKEN)) for token in told.tokens)
     return Completion(text=text, logprobs=tuple(told.token_logprobs))
 
 
