@@ -1,4 +1,7 @@
-"""Notebooks: one markdown file per actor, written from what actors note."""
+"""Notebooks: one markdown file per actor, written from what actors note.
+
+People may read them, and write in them: no run reads them (``teams.py`` says more).
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from swarm.comms.digest import combine
 from swarm.comms.journal import JournalWriter
 from swarm.errors import LostError, RunFailedError, SwarmError
+from swarm.memory.teams import write_team_notes
 from swarm.pipeline.workbench import Workbench
 from swarm.runtime.blueprint import Blueprint
 from swarm.runtime.cadence import SnapshotTaker
@@ -220,6 +221,7 @@ class Attempt:
         try:
             if self._host is not None:
                 self._closings = self._host.close()
+                write_team_notes(self._folder / "notes")
             if self._desk is not None:
                 self._other_cpu += self._desk.close()
         except SwarmError as wrong:

@@ -53,7 +53,7 @@ class Story:
 
 
 def notes(run: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (run / "notes").iterdir()}
+    return {path.name: path.read_bytes() for path in (run / "notes").rglob("*.md")}
 
 
 def incidents(run: Path) -> list[str]:
@@ -323,7 +323,7 @@ def test_cutting_back_leaves_what_the_snapshot_names_and_nothing_else(
     cut_back(copy, start)
 
     assert {path.name for path in (copy / "messages").iterdir()} == set(start.head.segments)
-    assert list((copy / "notes").iterdir()) == []
+    assert list((copy / "notes").rglob("*.md")) == []
     assert sorted(path.name for path in (copy / "snapshots").iterdir()) == [
         "0000000007",
         "0000000008",
