@@ -2,6 +2,8 @@
 
 Standard output is for the result, standard error for the rest. Exit codes: 0 ok, 1 failed, 2 bad
 usage, 3 replay diverged, 130 interrupted.
+
+Longer than 300 lines: one short function for each command, and nowhere else to look for them.
 """
 
 import json

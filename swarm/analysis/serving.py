@@ -85,13 +85,15 @@ def _is_loopback(host: str) -> bool:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Ends like after Ctrl-C when asked to terminate, so that the server ends too."""
+    """Ends after Ctrl-C and when asked to terminate, so that the server ends too."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    # SIGINT too: what is started in the background may have been told to ignore it.
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,10 +1,10 @@
 """Shared notes of a team: what all actors of one role wrote down, by time, in one file.
 
 ``notes/teams/<role>.md`` is made from the actors' own notebooks, whatever shards they were on, when
-a run ends in any way; a run that goes on makes it anew. Like the notebooks it is for people, to read
-and to write in: no run reads either, actors remember what they noted as part of their state. So
-what a person changes before a ``resume`` changes no digest, and what was added is cut off with
-everything else behind the snapshot.
+a run ends in any way; a run that goes on makes it anew. Like the notebooks it is for people, to
+read and to write in. No run reads either: actors remember what they noted as part of their state.
+So what a person changes before a ``resume`` changes no digest. What was added behind a snapshot is
+cut off with all else there; a notebook that was made shorter costs the way back to an older one.
 """
 
 import re

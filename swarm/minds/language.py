@@ -153,7 +153,9 @@ def _ask_once(
         raise _UselessError(why=str(wrong)) from wrong
     if same in _known(question):
         raise _UselessError(why=f"{value} was tried before, or is the current value")
-    return PartProposed(part=question.part, value=value, reason=answer.reason or "a guess")
+    return PartProposed(
+        part=question.part, value=value, reason=answer.reason[:_MAX_REASON] or "a guess"
+    )
 
 
 def _known(question: ProposePart) -> set[str]:
@@ -168,7 +170,9 @@ def _known(question: ProposePart) -> set[str]:
 
 
 def _answer_type(part: str) -> Any:  # noqa: ANN401  the type is made as it is needed
-    reason = Annotated[str, msgspec.Meta(max_length=_MAX_REASON)]
+    # A pattern, not a length: vLLM's grammar of a length lets control characters through.
+    plain = {"pattern": f"^[ !#-\\[\\]-~]{{1,{_MAX_REASON}}}$"}
+    reason = Annotated[str, msgspec.Meta(extra_json_schema=plain)]
     return msgspec.defstruct("Answer", [("reason", reason), ("value", _kind(part))])
 
 

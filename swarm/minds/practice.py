@@ -9,7 +9,7 @@ Chance is the same for every policy: which tasks, what trying a value gives, who
 """
 
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from msgspec.structs import replace
 
@@ -25,8 +25,8 @@ from swarm.pipeline.disciplines import gained
 from swarm.pipeline.harness.landscape import STARTS, Landscape
 from swarm.pipeline.harness.spec import NotebookPolicy
 from swarm.pipeline.parts import version_hash
-from swarm.pipeline.research.proposing import query
-from swarm.pipeline.values import describe, read_as, value_tag
+from swarm.pipeline.research.proposing import query, trial_line
+from swarm.pipeline.values import read_as, value_tag
 
 TRIALS = 32
 """Trials on one task."""
@@ -64,60 +64,86 @@ class Practice:
         policy = read_as(NotebookPolicy, question.policy)
         return Practised(
             regrets=tuple(
-                round(_Played(question.seed, number, policy).regret(), 6)
+                round(play(question.seed, number, policy).regret, 6)
                 for number in range(question.n_tasks)
             )
         )
 
 
-class _Played:
+class Played(NamedTuple):
+    """How a researcher did at one task."""
+
+    part: str
+    regret: float
+    tried: tuple[str, ...]
+    """Tags of the values that were tried, in order."""
+    lines: tuple[str, ...]
+    """The whole notebook."""
+
+
+def play(seed: int, number: int, policy: NotebookPolicy) -> Played:
+    """Plays the task of that number, all trials of it."""
+    game, mind = _Game(seed, number, policy), Rules()
+    for trial in range(TRIALS):
+        answer = mind.decide(game.question())
+        if answer.value:
+            game.attempt(answer.value)
+        else:
+            game.lines.append(f"my mind has nothing left to try for {game.part}: {answer.reason}")
+        game.chatter(trial)
+    return Played(game.part, game.regret(), tuple(game.tried), tuple(game.lines))
+
+
+class _Game:
     """A researcher at one task."""
 
     def __init__(self, seed: int, number: int, policy: NotebookPolicy) -> None:
         self._policy = policy
         self._stream = Stream(seed=seed, owner="practice", name=f"{number}")
         self._noise_seed = self._stream.integer(_SEEDS)
-        part = tuple(STARTS)[number % len(STARTS)]
-        self._task = Landscape(part, self._stream.integer(_SEEDS))
+        self.part = tuple(STARTS)[number % len(STARTS)]
+        self._task = Landscape(self.part, self._stream.integer(_SEEDS))
         self._current = self._task.start
         self._history: list[Trial] = []
-        self._lines: list[str] = []
         self._noises: dict[str, Stream] = {}
+        self.tried: list[str] = []
+        self.lines: list[str] = []
 
     def regret(self) -> float:
-        """Plays all trials, and returns the regret of the value that is current then."""
-        mind = Rules()
-        for number in range(TRIALS):
-            answer = mind.decide(self._question())
-            if answer.value:
-                self._try(answer.value)
-            else:
-                about = f"{self._task.part}: {answer.reason}"
-                self._lines.append(f"my mind has nothing left to try for {about}")
-            self._lines += _chatter(self._task.part, number, self._stream)
+        """Returns the regret of the value that is current now."""
         return self._task.regret(self._current)
 
-    def _question(self) -> ProposePart:
-        policy, part, seed = self._policy, self._task.part, self._stream.integer(_SEEDS)
+    def question(self) -> ProposePart:
+        """Returns what the mind is asked next."""
+        policy, part, seed = self._policy, self.part, self._stream.integer(_SEEDS)
         return ProposePart(
             part=part,
             current=self._current,
             history=tuple(self._history[-SHOWN:]),
-            notes=remind(policy.recall, self._lines, query(part), policy.budget_chars, seed),
+            notes=remind(policy.recall, self.lines, query(part), policy.budget_chars, seed),
             seed=seed,
         )
 
-    def _try(self, value: PartValue) -> None:
-        part, base = self._task.part, version_hash(self._task.part, self._current)
+    def attempt(self, value: PartValue) -> None:
+        """Tries a value, writes down what came of it, and follows up what gained."""
+        part, base = self.part, version_hash(self.part, self._current)
         tag = value_tag(part, value)
         gain = self._measure(value, tag, base, 1)
         trial = Trial(author=_ME, part=part, value=value, base=base, gain_bpb=gain)
         self._history.append(trial)
-        verdict = "dead end" if gain <= 0.0 else "trial"
-        name = f"{part} {tag} ({describe(part, value, self._current)})"
-        self._lines.append(f"{verdict}: {name}: {gained(part, gain)} on {base[:8]}")
+        self.tried.append(tag)
+        self.lines.append(trial_line(trial, self._current))
         if gain > GAINED:
             self._review(trial)
+
+    def chatter(self, number: int) -> None:
+        """Writes lines that stand between the results: each of them once in four trials."""
+        lines = (
+            f"advice on {_ME}/{number}: retry (hardware: a node failed)",
+            f"trial of {self.part} given up: no lease in time",
+            f"proposal for {self.part} not used: the ship has changed since the question",
+        )
+        self.lines += [line for line in lines if not self._stream.integer(4)]
 
     def _review(self, trial: Trial) -> None:
         """Measures what gained again; swaps it in if it holds, and writes down what came of it."""
@@ -127,11 +153,11 @@ class _Played:
         about = f"claim {_ME}/{len(self._history)} about {part} {tag}"
         figure = f"{gained(part, gain)} on {REVIEWS} measurements"
         verdict = "accept" if holds else "reject"
-        self._lines.append(f"{about}: {verdict}, {figure}, the mean of fresh seeds")
+        self.lines.append(f"{about}: {verdict}, {figure}, the mean of fresh seeds")
         self._history.append(replace(trial, author=ActorId("reviewer-0"), gain_bpb=gain))
         if holds:
             self._current = trial.value
-            self._lines.append(f"{part} swapped in by {gained(part, gain)}")
+            self.lines.append(f"{part} swapped in by {gained(part, gain)}")
 
     def _measure(self, value: PartValue, tag: str, base: str, n: int) -> float:
         """Returns what a value gains over the current one, as the mean of so many measurements."""
@@ -140,13 +166,3 @@ class _Played:
             self._noises[name] = Stream(seed=self._noise_seed, owner="practice", name=name)
         gain = self._task.worth(value) - self._task.worth(self._current)
         return gain + NOISE * self._noises[name].normal() / math.sqrt(n)
-
-
-def _chatter(part: str, number: int, stream: Stream) -> list[str]:
-    """Returns lines that stand between the results: each of them once in four trials."""
-    lines = (
-        f"advice on {_ME}/{number}: retry (lost: the node failed)",
-        f"trial of {part} given up: no lease in time",
-        f"proposal for {part} not used: the ship has changed since the question",
-    )
-    return [line for line in lines if not stream.integer(4)]

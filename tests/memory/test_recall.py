@@ -1,7 +1,9 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm.memory.recall import recall, relevance, words
+from swarm.errors import UsageError
+from swarm.memory.recall import recall, relevance, remind, words
 
 NOTES = (
     "trial of rope on 0a1b: gain 0.210 bpb",
@@ -69,3 +71,32 @@ def test_what_is_recalled_fits_the_budget_and_stands_in_the_notebook(
     assert sum(map(len, found)) <= budget
     assert set(found) <= set(notebook)
     assert len(set(found)) == len(found)
+
+
+def test_recent_lines_are_the_last_that_fit() -> None:
+    assert remind("recent", NOTES, "rope", len(NOTES[3]) + len(NOTES[4]), 0) == NOTES[3:]
+
+
+def test_relevant_lines_are_those_that_recall_finds() -> None:
+    assert remind("relevant", NOTES, "rope", 1_000, 0) == recall(NOTES, "rope", 1_000)
+
+
+def test_shuffled_lines_are_any_by_seed_in_order_of_time() -> None:
+    shown = {remind("shuffled", NOTES, "rope", 80, seed) for seed in range(20)}
+
+    assert len(shown) > 3
+    assert all(list(some) == sorted(some, key=NOTES.index) for some in shown)
+    assert remind("shuffled", NOTES, "rope", 80, 3) == remind("shuffled", NOTES, "muon", 80, 3)
+
+
+def test_none_shows_nothing_and_another_way_is_refused() -> None:
+    assert remind("none", NOTES, "rope", 1_000, 0) == ()
+    with pytest.raises(UsageError, match="no notebook is recalled 'wisely'; there are none"):
+        remind("wisely", NOTES, "rope", 1_000, 0)
+
+
+@given(st.sampled_from(["recent", "relevant", "shuffled"]), lines, st.integers(0, 40))
+def test_whatever_is_shown_fits_the_budget(how: str, notebook: list[str], budget: int) -> None:
+    shown = remind(how, notebook, "abc", budget, 1)
+
+    assert sum(map(len, shown)) <= budget

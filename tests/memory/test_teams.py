@@ -24,8 +24,7 @@ def noted(folder: Path, *notes: tuple[int, int, str]) -> None:
 
 
 def test_a_team_reads_all_its_notes_by_time_with_their_authors(tmp_path: Path) -> None:
-    noted(tmp_path, (5, LAST, "late"), (11 * DAY, FIRST, "last"), (3, FIRST, "early"), (9, 0, "no"))
-    noted(tmp_path, (3, FIRST, "early"), (11 * DAY, FIRST, "last"))
+    noted(tmp_path, (3, FIRST, "early"), (5, LAST, "late"), (9, 0, "no"), (11 * DAY, FIRST, "last"))
 
     write_team_notes(tmp_path)
 

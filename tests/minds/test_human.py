@@ -36,5 +36,5 @@ def test_it_is_found_by_its_name_and_never_asked_in_passing() -> None:
 
 
 def test_another_question_is_refused() -> None:
-    with pytest.raises(InvariantError, match="mind of type Human: .* came Start"):
+    with pytest.raises(InvariantError, match=r"mind of type Human: .* came Start"):
         Human().decide(Start())

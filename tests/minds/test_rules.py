@@ -16,7 +16,7 @@ from swarm.pipeline.pretraining.spec import (
     Architecture,
     Optimizer,
 )
-from swarm.pipeline.values import read_as, value_tag
+from swarm.pipeline.values import describe, read_as, value_tag
 
 SHAPE = canonical_json(GENERATION_0_ARCHITECTURE)
 RULE = canonical_json(GENERATION_0_OPTIMIZER)
@@ -182,3 +182,64 @@ def test_a_domain_that_hurt_is_given_more_less_often() -> None:
     chosen = first_choices(ask("mixture", even, *history))
 
     assert chosen.count(menu["much more code"]) > 5 * chosen.count(menu["much more markov"])
+
+
+def noted(part: str, value: str, what: str, gain: str) -> str:
+    verdict = "dead end" if gain.startswith("-") else "trial"
+    return f"{verdict}: {part} {value_tag(part, value)} ({what}): {gain} bpb on 0a1b2c3d"
+
+
+def test_gains_that_only_notes_remember_are_combined() -> None:
+    notes = (
+        noted("architecture", shape(positions="rope"), "positions=rope", "+0.2000"),
+        noted("architecture", shape(activation="swiglu"), "activation=swiglu", "+0.1500"),
+        noted("architecture", shape(norm="rmsnorm"), "norm=rmsnorm", "+0.0100"),
+    )
+
+    chosen = first_choices(ask("architecture", SHAPE, notes=notes))
+
+    assert 50 < chosen.count(shape(positions="rope", activation="swiglu")) < 85
+    assert shape(positions="rope", norm="rmsnorm") not in chosen
+
+
+def test_a_setting_that_gained_elsewhere_as_notes_tell_is_tried_first() -> None:
+    now = shape(norm="rmsnorm")
+    notes = (
+        noted("architecture", shape(positions="rope"), "positions=rope", "+0.2000"),
+        noted("architecture", shape(qk_norm=True), "qk_norm=True", "-0.1000"),
+    )
+
+    chosen = first_choices(ask("architecture", now, notes=notes), 20)
+
+    assert set(chosen) == {shape(norm="rmsnorm", positions="rope")}
+
+
+def test_a_shift_that_gained_elsewhere_as_notes_tell_is_tried_first() -> None:
+    even = canonical_json(GENERATION_0_MIXTURE)
+    (more,) = (one.value for one in changes("mixture", even) if one.name == "more code")
+    note = noted("mixture", even, describe("mixture", more, even), "+0.2000")
+
+    chosen = {Rules().decide(ask("mixture", more, notes=(note,), seed=n)).reason for n in range(20)}
+
+    assert chosen == {"much more code"}
+
+
+def test_notes_in_which_nothing_gained_only_close_what_they_name() -> None:
+    dead = shape(qk_norm=True)
+    note = noted("architecture", dead, "qk_norm=True", "-0.1000")
+
+    chosen = first_choices(ask("architecture", SHAPE, notes=(note,)))
+
+    assert dead not in chosen
+    assert len(set(chosen)) > 5
+
+
+def test_what_a_person_wrote_between_the_results_does_no_harm() -> None:
+    even = canonical_json(GENERATION_0_MIXTURE)
+    notes = (
+        f"trial: mixture {value_tag('mixture', even)} (code=lots, and noise=none): +0.2 bpb on x",
+        "trial: mixture 00000000 (): +9.0 bpb",
+        "I think mixture 12345678 is great (a=b->c): really",
+    )
+
+    assert Rules().decide(ask("mixture", even, notes=notes)).value

@@ -1,8 +1,12 @@
+from typing import Literal
+
 import msgspec
+import pytest
+from msgspec.structs import replace
 
 from swarm.comms.messages import contract_net as cn
-from swarm.comms.messages import lease, mind
-from swarm.kernel.message import ActorId, MessageId
+from swarm.comms.messages import lease, mind, ops
+from swarm.kernel.message import ActorId, ContractId, MessageId
 from swarm.kernel.role import Role
 from swarm.pipeline import tasks
 from swarm.pipeline.research.state import Research
@@ -48,3 +52,19 @@ def test_state_survives_a_snapshot() -> None:
     stored = msgspec.json.encode(role.state)
 
     assert msgspec.json.decode(stored, type=Research) == role.state
+
+
+@pytest.mark.parametrize(("notes", "n_shown"), [("on", 1), ("off", 0), ("shuffled", 1)])
+def test_notes_can_be_switched_whatever_the_ship_recalls(
+    notes: Literal["on", "off", "shuffled"], n_shown: int
+) -> None:
+    role = HarnessEngineer(policy=replace(POLICY, notes=notes), means=MEANS, cost=COST)
+    ctx = FakeContext(me=ActorId("harness_engineer-0"))
+    role.receive(
+        ops.Advice(contract=ContractId("a/1"), diagnosis="odd", action="retry", reason="it"), ctx
+    )
+
+    (question,) = awake(role, ctx)
+
+    assert isinstance(question, mind.ProposePart)
+    assert len(question.notes) == n_shown

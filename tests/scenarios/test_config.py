@@ -104,7 +104,7 @@ def test_a_config_is_frozen_and_every_field_is_documented() -> None:
         ("roles.reviewer", "-1", "key 'roles.reviewer'"),
         ("money.budget", "inf", "key 'money.budget': input should be a finite number"),
         ("money.budget", "1e999", "key 'money.budget': input should be a finite number"),
-        ("work.claim_threshold_bpb", "NaN", "input should be a finite number"),
+        ("money.reward", "NaN", "input should be a finite number"),
         ("graph.params.rewired", "Infinity", "key 'graph.params.rewired"),
         ("graph.topology.x", "1", "--set graph.topology.x: 'topology' is a single value"),
         ("service_edges", "maybe", "key 'service_edges': input should be 'on' or 'off'"),
@@ -144,7 +144,7 @@ def test_a_strange_duration_is_refused(text: str) -> None:
 
 
 def test_actors_are_shared_out_in_proportion_and_sum_up() -> None:
-    for total in (9, 40, 200, 1234):
+    for total in (15, 40, 200, 1234):
         counts = scale_counts(total, COUNTS)
 
         assert sum(counts.values()) == total
@@ -154,5 +154,5 @@ def test_actors_are_shared_out_in_proportion_and_sum_up() -> None:
 
 
 def test_fewer_actors_than_roles_are_refused() -> None:
-    with pytest.raises(UsageError, match="needs at least 9 actors"):
-        scale_counts(8, COUNTS)
+    with pytest.raises(UsageError, match="needs at least 15 actors"):
+        scale_counts(14, COUNTS)

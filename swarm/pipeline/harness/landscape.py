@@ -80,6 +80,7 @@ class Landscape:
             _Domains(first, stream) if isinstance(first, Mixture) else _Settings(part, stream)
         )
         self._scale = 1.0 / (self._worths.best - self._worths.mean)
+        self.best = self._worths.best * self._scale
 
     def worth(self, value: PartValue) -> float:
         """Returns what a value is worth, the best one 1 more than a random one on average.
@@ -91,8 +92,7 @@ class Landscape:
 
     def regret(self, value: PartValue) -> float:
         """Returns how far a value stays behind the best: in [0, 1], 1 for a random one or worse."""
-        behind = self._worths.best * self._scale - self.worth(value)
-        return min(1.0, max(0.0, behind))
+        return min(1.0, max(0.0, self.best - self.worth(value)))
 
 
 class _Settings:

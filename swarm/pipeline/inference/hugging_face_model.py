@@ -4,7 +4,8 @@ An export copies this file, as it is, beside the weights as ``modeling_swarm.py`
 and transformers and nothing else, and swarm itself never imports it. Load the folder with
 ``AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)``; vLLM loads it with
 ``--trust-remote-code``, through its backend for transformers models. For that backend's sake the
-call of attention has the form that transformers' own models have.
+call of attention has the form that transformers' own models have. It is longer than 300 lines
+because an exported folder takes one file.
 
 Legend of suffixes: B sequences, T positions, W width, H heads, K key-value heads, D width of a
 head.

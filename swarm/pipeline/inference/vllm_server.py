@@ -188,7 +188,8 @@ def _last(log: Path | None) -> str:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Asks the whole group to end, and kills what remains."""
-    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    # Not SIGINT: what is started in the background may have to ignore it.
+    for how in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, how)
         except ProcessLookupError:

@@ -135,8 +135,8 @@ def _taught(recipe: SftRecipe, n_steps: int, n_environments: int) -> float:
         recipe.oracle + recipe.rejected + recipe.logged
     )
     rows = n_steps * recipe.rows * useful / n_environments
-    amount = min(1.0, math.log2(1 + rows) / 10) * math.sqrt(recipe.examples / 32)
-    return 4.0 * amount * _rate_factor(recipe.lr, "sft")
+    amount = min(1.0, math.log2(1 + rows) / 10) * (recipe.examples / 32) ** 0.25
+    return 6.0 * amount * _rate_factor(recipe.lr, "sft")
 
 
 def _practised(recipe: RlRecipe, reward: RewardRule, n_rounds: int) -> float:

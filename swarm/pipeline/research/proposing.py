@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from swarm.comms.messages import mind, ship
+from swarm.comms.messages.finding import Trial
 from swarm.comms.messages.ship import PartValue
 from swarm.errors import WireError
 from swarm.kernel.role import Context
 from swarm.pipeline import campaign
 from swarm.pipeline.campaign import Job
-from swarm.pipeline.disciplines import DISCIPLINES
+from swarm.pipeline.disciplines import DISCIPLINES, gained
 from swarm.pipeline.harness.spec import NotebookPolicy, Recall
 from swarm.pipeline.parts import canonical_json
 from swarm.pipeline.posttraining.environments.environment import EnvSpec
@@ -84,8 +85,19 @@ def query(part: str) -> str:
 def label(setup: Setup, attempt: Attempt) -> str:
     """Returns what notebooks call the value that is tried: part, tag, and what differs."""
     current = dict(attempt.base.parts)[setup.part]
-    tag = value_tag(setup.part, attempt.value)
-    return f"{setup.part} {tag} ({describe(setup.part, attempt.value, current)})"
+    return _label(setup.part, attempt.value, current)
+
+
+def trial_line(trial: Trial, current: PartValue) -> str:
+    """Returns the line that a notebook keeps of a trial of a value against the current one."""
+    outcome = f"failed, {trial.failed}" if trial.failed else gained(trial.part, trial.gain_bpb)
+    verdict = "dead end" if trial.failed or trial.gain_bpb <= 0.0 else "trial"
+    name = _label(trial.part, trial.value, current)
+    return f"{verdict}: {name}: {outcome} on {trial.base[:8]}"
+
+
+def _label(part: str, value: PartValue, current: PartValue) -> str:
+    return f"{part} {value_tag(part, value)} ({describe(part, value, current)})"
 
 
 def _ask(ctx: Context, me: Research, setup: Setup, attempt: Attempt) -> None:

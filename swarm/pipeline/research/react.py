@@ -290,7 +290,4 @@ def _tell(
     remember(ctx, me, trial)
     peers = [one for one in ctx.neighbours if one.rpartition("-")[0].endswith("researcher")]
     ctx.tell_all(peers, trial)
-    outcome = f"failed, {failed}" if failed else gained(setup.part, gain_bpb)
-    verdict = "dead end" if failed or gain_bpb <= 0.0 else "trial"
-    label = proposing.label(setup, attempt)
-    jot(ctx, me, f"{verdict}: {label}: {outcome} on {attempt.base.manifest[:8]}")
+    jot(ctx, me, proposing.trial_line(trial, dict(attempt.base.parts)[setup.part]))

@@ -1,7 +1,7 @@
 """Our checkpoints in transformers: the same logits, the same bytes."""
 
 import importlib
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -17,8 +17,6 @@ from swarm.pipeline.pretraining.spec import GENERATION_0_ARCHITECTURE, Architect
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-os.environ["HF_HUB_OFFLINE"] = "1"
 
 LLAMA = replace(
     GENERATION_0_ARCHITECTURE,
@@ -36,9 +34,13 @@ LEARNED = GENERATION_0_ARCHITECTURE
 
 
 @pytest.fixture(scope="module")
-def transformers() -> ModuleType:
-    pytest.importorskip("transformers")
-    return importlib.import_module("transformers")
+def transformers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """The library, which asks nobody and copies modeling files to a place of ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
+        pytest.importorskip("transformers")
+        yield importlib.import_module("transformers")
 
 
 def random_model(shape: Architecture) -> Transformer:

@@ -19,9 +19,12 @@ from msgspec.structs import replace
 from swarm.comms.messages.mind import ProposePart
 from swarm.errors import UsageError
 from swarm.minds.language import MODEL, URL, Language
+from swarm.pipeline.inference.engine import decoder, open_engine
 from swarm.pipeline.inference.hugging_face import write_checkpoint
 from swarm.pipeline.inference.openai import Endpoint, Turn, ask
+from swarm.pipeline.inference.sampler import sample_with
 from swarm.pipeline.inference.vllm_client import Completion, complete, swap_weights
+from swarm.pipeline.inference.vllm_engine import VllmEngine
 from swarm.pipeline.inference.vllm_server import SERVED_NAME, find_python, running
 from swarm.pipeline.parts import canonical_json
 from swarm.pipeline.pretraining.model import Transformer
@@ -181,6 +184,35 @@ def test_the_mind_gets_json_of_its_type_and_judges_it(
     # Random weights write JSON of the right shape, with rates that nobody can train at.
     assert answer.value == ""
     assert "expected a usable Optimizer" in answer.reason
+
+
+def test_as_an_engine_it_decodes_what_the_reference_does(serving: Serving, tmp_path: Path) -> None:
+    worker = VllmEngine(
+        endpoint=serving.endpoint, served=serving.folders[0], folder=tmp_path / "weights"
+    )
+    assert worker.unavailable() is None
+    reference = open_engine(decoder("reference"))
+    settings = {"context": LLAMA.context, "rows": 8, "per_prompt": 2, "max_new": 12, "seed": 9}
+
+    for model in reversed(serving.models):
+        answers = []
+        for one in (worker, reference):
+            one.load(model)
+            answers.append(
+                [
+                    sample_with(one, PROMPTS, temperature=temperature, **settings)
+                    for temperature in (0.0, 1.0)
+                ]
+            )
+
+        assert answers[0] == answers[1]
+
+
+def test_an_engine_without_a_server_says_so(tmp_path: Path) -> None:
+    nobody = Endpoint(url="http://127.0.0.1:9/v1", model=SERVED_NAME)
+    worker = VllmEngine(endpoint=nobody, served=tmp_path, folder=tmp_path)
+
+    assert "gave no answer" in str(worker.unavailable())
 
 
 def test_serve_serves_a_run_of_any_shape_until_it_is_interrupted(tmp_path: Path) -> None:
