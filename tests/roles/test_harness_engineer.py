@@ -61,7 +61,8 @@ def test_notes_can_be_switched_whatever_the_ship_recalls(
     role = HarnessEngineer(policy=replace(POLICY, notes=notes), means=MEANS, cost=COST)
     ctx = FakeContext(me=ActorId("harness_engineer-0"))
     role.receive(
-        ops.Advice(contract=ContractId("a/1"), diagnosis="odd", action="retry", reason="it"), ctx
+        ops.Advice(contract=ContractId("a/1"), diagnosis="unknown", action="retry", reason="it"),
+        ctx,
     )
 
     (question,) = awake(role, ctx)

@@ -147,7 +147,8 @@ def test_jobs_of_one_owner_come_from_one_holder(tmp_path: Path) -> None:
 def test_a_preemption_costs_what_it_is_said_to_cost(tmp_path: Path) -> None:
     (tmp_path / "free").mkdir()
     (tmp_path / "dear").mkdir()
-    common: dict[str, Any] = {"trace": str(SIXTY), "nodes": 3, "gpus_per_node": 4, "mechanism": "srtf"}
+    pool: dict[str, Any] = {"nodes": 3, "gpus_per_node": 4}
+    common: dict[str, Any] = {"trace": str(SIXTY), "mechanism": "srtf", **pool}
 
     free = run(tmp_path / "free", **common).summary
     dear = run(tmp_path / "dear", **common, checkpoint_cost=50, notice=10).summary

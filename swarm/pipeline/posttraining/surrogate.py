@@ -135,7 +135,7 @@ def _taught(recipe: SftRecipe, n_steps: int, n_environments: int) -> float:
         recipe.oracle + recipe.rejected + recipe.logged
     )
     rows = n_steps * recipe.rows * useful / n_environments
-    amount = min(1.0, math.log2(1 + rows) / 10) * (recipe.examples / 32) ** 0.25
+    amount = min(1.0, math.log2(1 + rows) / 10) * math.pow(recipe.examples / 32, 0.25)
     return 6.0 * amount * _rate_factor(recipe.lr, "sft")
 
 
