@@ -227,3 +227,26 @@ def fragments(n_idle: int, frees: list[int]) -> int:
             usable = []
         total += percent * (sum(gpus) - sum(usable))
     return total
+
+
+@pytest.mark.parametrize("policy", PLACEMENTS, ids=placements())
+@given(
+    idle=st.lists(st.integers(0, 4), min_size=1, max_size=5),
+    gangs=st.lists(st.integers(1, 9), max_size=8),
+    data=st.data(),
+)
+def test_what_fits_one_after_the_other_depends_on_how_many_are_idle_but_not_on_which_nodes(
+    policy: Placement, idle: list[int], gangs: list[int], data: st.DataObject
+) -> None:
+    """The sealed-bid mechanism looks up games in rooms that are alike."""
+    fits: list[list[bool]] = []
+    for order in (idle, data.draw(st.permutations(idle))):
+        left = list(order)
+        fits.append([])
+        for gang in gangs:
+            takes = policy.place(gang, idle=left, sizes=[4] * len(left))
+            fits[-1].append(takes is not None)
+            for take in takes or ():
+                left[take.node] -= take.gpus
+
+    assert fits[0] == fits[1]
