@@ -119,13 +119,13 @@ def test_the_pipeline_of_a_lab_leads_from_ideas_to_swaps(lab_run: Run) -> None:
         ),
         ("reviewer: replicate for pretraining_researcher", "reviewer: GPU time"),
         ("integrator: GPU time", "evaluator: evaluate for integrator"),
-        ("evaluator: evaluate for integrator", "integrator: swap in pre-training"),
     ):
         assert found.edges[pair].n > 0
     assert any(
         before.startswith("reviewer: replicate") and after == "integrator: GPU time"
         for before, after in found.edges
     )
+    assert any(after == "integrator: swap in pre-training" for _, after in found.edges)
     assert found.part_order
     assert set(found.part_order) == set(lab_run.parts["part"])
 

@@ -100,7 +100,9 @@ def test_what_lies_between_two_stretches_of_a_conversation_is_indented(story: St
 
 @pytest.mark.slow
 def test_a_swap_is_told_from_its_test_down_to_the_need(lab_run: Run) -> None:
-    swap = lab_run.parts.filter(lab_run.parts["event"] == "swap").row(0, named=True)
+    is_idea = lab_run.parts["part"].is_in(["optimizer", "architecture", "mixture"])
+    swaps = lab_run.parts.filter((lab_run.parts["event"] == "swap") & is_idea)
+    swap = swaps.filter(swaps["part"] == swaps["part"][0]).row(-1, named=True)
 
     found = why(lab_run, swap["part"])
 
@@ -120,7 +122,8 @@ def test_a_swap_is_told_from_its_test_down_to_the_need(lab_run: Run) -> None:
 def test_a_lab_whose_messages_are_carried_is_told_like_any_other(
     lab_run: Run, carried_run: Run
 ) -> None:
-    part = carried_run.parts["part"][0]
+    trained = ("optimizer", "architecture", "mixture", "sft", "reward", "rl")
+    part = next(one for one in carried_run.parts["part"] if one in trained)
 
     found = why(carried_run, part)
 

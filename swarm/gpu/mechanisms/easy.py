@@ -14,7 +14,7 @@ Source    Lifka, "The ANL/IBM SP scheduling system", JSSPP 1995 (EASY backfillin
 
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator
-from heapq import heappop, heappush
+from heapq import heappop, heappush, merge
 from itertools import groupby
 
 from swarm.gpu.leases import MILLI, Lease, Request, Take
@@ -98,11 +98,11 @@ class _Plan:
 
     def _reserve(self, first: Request, awards: list[Award]) -> Ticks:
         """Returns the first end of leases at which there is room, and takes it from ``later``."""
-        ends = [(lease.ends_at, _places(lease)) for lease in self._view.leases]
-        for award in awards:
-            ends_at = Ticks(self._now + award.request.duration)
-            ends.append((ends_at, [(take.node, take.gpus) for take in award.takes]))
-        for end, together in groupby(sorted(ends), key=lambda end: int(end[0])):
+        # Lazily: leases come by their ends, and a few of hundreds make room as a rule.
+        leases = ((lease.ends_at, _places(lease)) for lease in self._view.leases)
+        begun = [(Ticks(self._now + award.request.duration), _taken(award)) for award in awards]
+        ends = merge(leases, sorted(begun))
+        for end, together in groupby(ends, key=lambda end: int(end[0])):
             for _, places in together:
                 for node, n_gpus in places:
                     self._later.give(0 if self._is_countable else node, n_gpus)
@@ -129,8 +129,11 @@ class _Plan:
         self, heads: list[tuple[Entry, int, list[Entry]]], group: list[Entry], at: int
     ) -> None:
         """Pushes the next of a group that has a chance."""
-        size = group[0].request.size
+        size, duration = group[0].request.size, group[0].request.duration
         if size > self._later.free or size in self._crowded:
+            shortest = 1 << (duration.bit_length() - 1)  # that a request of this group can be
+            if self._now + shortest > self._starts_at:
+                return
             while at < len(group) and not self._ends_in_time(group[at].request):
                 at += 1
         if at < len(group):
@@ -143,3 +146,8 @@ class _Plan:
 def _places(lease: Lease) -> list[tuple[int, int]]:
     """Returns (node, GPUs) of a gang; nothing for a slice: others may keep the rest of its GPU."""
     return [(share.node, len(share.gpus)) for share in lease.shares if share.milli == MILLI]
+
+
+def _taken(award: Award) -> list[tuple[int, int]]:
+    """Returns (node, GPUs) of what was awarded."""
+    return [(take.node, take.gpus) for take in award.takes]
