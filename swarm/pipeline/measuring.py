@@ -130,9 +130,7 @@ def _index(block_bpb: Sequence[float], block_pass: Sequence[float]) -> list[floa
 def _timed(subject: str, timed: Refereed) -> tasks.Score:
     ratios = (timed.ratio_high, timed.ratio, timed.ratio_low)
     losses = tuple(round(-math.log2(ratio), 6) for ratio in ratios)
-    return tasks.Score(
-        artifact=subject, bpb=losses[1], block_bpb=losses, refusal=timed.refusal
-    )
+    return tasks.Score(artifact=subject, bpb=losses[1], block_bpb=losses, refusal=timed.refusal)
 
 
 def _mean(subject: str, losses: Sequence[float]) -> tasks.Score:

@@ -41,9 +41,7 @@ from swarm.units import CREDIT, DAY, HOUR, MINUTE, Credits, Flops, Ticks
 SEED_GATE = Gate(stages=(4, 8), alphas=(0.001, 0.002))
 """Looks of a review, in training seeds: the first of the gate that FACTS, section 4, measured."""
 
-REFEREE = Referee(
-    artifact="", base=GENERATION_0_DECODER, candidate=GENERATION_0_DECODER, seed=0
-)
+REFEREE = Referee(artifact="", base=GENERATION_0_DECODER, candidate=GENERATION_0_DECODER, seed=0)
 """The longest measurement that an evaluator is asked for."""
 
 CARRIED_HOPS = 6
