@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from msgspec.structs import replace
+from safetensors.torch import load_file
 
 from swarm import cli
 from swarm.pipeline.inference import vllm_server
@@ -88,6 +89,24 @@ def test_a_ship_that_has_changed_since_gives_both_scripts(
     assert "def rotate" in (tmp_path / "out" / "train.py").read_text()
     assert_equal_weights(trained, retrained(tmp_path / "out", "train_checkpoint.py"))
     assert "`python train_checkpoint.py`" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_weights_before_post_training_are_exported_beside_those_after(
+    run: Callable[..., Said], tmp_path: Path
+) -> None:
+    trained = write_trained_run(tmp_path, is_post_trained=True)
+    out = tmp_path / "out"
+
+    said = run("export", trained.path, out, "--corpora", trained.corpora)
+
+    assert (said.code, said.err) == (0, "")
+    heads = [
+        load_file(out / name / "model.safetensors")["lm_head.weight"]
+        for name in ("pretrained", "checkpoint")
+    ]
+    assert torch.equal(1.5 * heads[0], heads[1])
+    assert_equal_weights(trained, retrained(out))
+    assert "post-trained" in (out / "README.md").read_text()
 
 
 def test_questions_become_chats_with_what_came_of_them(exported: Path) -> None:

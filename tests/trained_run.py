@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import torch
 from msgspec.structs import replace
 
 from swarm.comms.messages import finding, mind, ship
@@ -11,7 +12,7 @@ from swarm.kernel.envelope import RECORD, RELEASE
 from swarm.kernel.message import ActorId
 from swarm.pipeline.parts import canonical_json
 from swarm.pipeline.pretraining.corpus import build_corpus
-from swarm.pipeline.pretraining.run import train
+from swarm.pipeline.pretraining.run import decode_checkpoint, encode_checkpoint, train
 from swarm.pipeline.pretraining.spec import (
     GENERATION_0_ARCHITECTURE,
     GENERATION_0_OPTIMIZER,
@@ -36,16 +37,22 @@ class TrainedRun:
     path: Path
     corpora: Path
     artifact: str
+    """Of the training."""
     spec: Train
     bench: Workbench
 
 
 def write_trained_run(
-    folder: Path, *, shape: Architecture = TINY, sails_with: Architecture | None = None
+    folder: Path,
+    *,
+    shape: Architecture = TINY,
+    sails_with: Architecture | None = None,
+    is_post_trained: bool = False,
 ) -> TrainedRun:
     """Writes a corpus and a run: one question, its trial and review, one training, one ship.
 
-    ``sails_with`` is the ship's architecture where it has changed since the training.
+    ``sails_with`` is the ship's architecture where it has changed since the training. Of a run that
+    is post-trained the checkpoint has other weights, which grew from those of the training.
     """
     text = folder / "text" / "prose"
     text.mkdir(parents=True)
@@ -67,11 +74,14 @@ def write_trained_run(
     _ask_and_try(story)
     ordered = story.tell(50, ME, ME, spec, phase=RECORD)
     story.tell(60, ME, ME, trained, phase=RELEASE, cause=ordered)
+    checkpoint = {"artifact": trained.artifact, "recipe": "r", "later_field": 1}
+    if is_post_trained:
+        checkpoint |= {"artifact": _nudged(bench, trained.artifact), "base": trained.artifact}
     parts = {
         "mixture": spec.mixture,
         "architecture": sails_with or shape,
         "optimizer": spec.optimizer,
-        "checkpoint": {"artifact": trained.artifact, "recipe": "r", "later_field": 1},
+        "checkpoint": checkpoint,
     }
     announced = ship.Announced(
         generation=3,
@@ -92,6 +102,14 @@ def write_trained_run(
     return TrainedRun(
         path=path, corpora=bench.corpus_dir, artifact=trained.artifact, spec=spec, bench=bench
     )
+
+
+def _nudged(bench: Workbench, artifact: str) -> str:
+    """Stores other weights of the same shape, as post-training would."""
+    model = decode_checkpoint(bench.get_artifact(artifact))
+    with torch.no_grad():
+        model.head_VW.mul_(1.5)
+    return bench.put_artifact(encode_checkpoint(model))
 
 
 def _ask_and_try(story: Story) -> None:
